@@ -1,0 +1,19 @@
+"""The `mirrord` command: answers `--version` at once, and hands everything else to the command line."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    if sys.argv[1:] == ["--version"]:
+        from mirrord import __version__
+
+        sys.stdout.write(f"mirrord {__version__}\n")
+        return
+    from mirrord.cli.app import run
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The command line as a whole: its commands, and what an error becomes on standard error and as exit status."""
+
+import sys
+
+import typer
+
+from mirrord.cli.invocation import globals_
+from mirrord.errors import ConfigError, HostError, MirrordError
+
+FOUND, WRONG, HOST, INTERRUPTED = 1, 2, 3, 130
+"""Exit statuses: it met something; the command line or config is wrong; this host is at fault; interrupted."""
+
+app = typer.Typer(
+    name="mirrord",
+    help="Keep a chosen set of container images fresh and verified, as plain files that nginx serves as a registry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.callback()(globals_)
+
+
+def run() -> int:
+    """Run the command that was typed and give its exit status."""
+    try:
+        status = app(standalone_mode=False)
+    except MirrordError as error:
+        sys.stderr.write(f"mirrord: {error.owner}: {error}\n")
+        return exit_status(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+def exit_status(error: MirrordError) -> int:
+    """The status a command ends with when ``error`` ends it."""
+    if isinstance(error, HostError):
+        return HOST
+    return WRONG if isinstance(error, ConfigError) else FOUND

@@ -1,0 +1,103 @@
+"""The options every command takes, before or after its name, and how its result and its errors reach the person."""
+
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec, Self
+
+import typer
+
+P = ParamSpec("P")
+
+GLOBAL = "Global options"
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The config to read.", rich_help_panel=GLOBAL)
+]
+RootOption = Annotated[
+    Path | None, typer.Option("--root", metavar="DIR", help="The mirror's directory.", rich_help_panel=GLOBAL)
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.", rich_help_panel=GLOBAL)
+]
+VerboseOption = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.", rich_help_panel=GLOBAL)]
+QuietOption = Annotated[int, typer.Option("--quiet", "-q", count=True, help="Say less.", rich_help_panel=GLOBAL)]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the global options say."""
+
+    config: Path | None = None
+    root: Path | None = None
+    json: bool = False
+    verbosity: int = 0
+    """0 is the ordinary amount; -v adds one, -q takes one away."""
+
+    @classmethod
+    def taken_from(cls, arguments: dict[str, Any], outer: Self | None) -> Self:
+        """Take the global options out of ``arguments``; what is not given after the command counts from before it."""
+        given = cls(
+            config=arguments.pop("config"),
+            root=arguments.pop("root"),
+            json=arguments.pop("json"),
+            verbosity=arguments.pop("verbose") - arguments.pop("quiet"),
+        )
+        if outer is None:
+            return given
+        return replace(
+            given,
+            config=given.config or outer.config,
+            root=given.root or outer.root,
+            json=given.json or outer.json,
+            verbosity=given.verbosity + outer.verbosity,
+        )
+
+    def print_json(self, command: str, document: Mapping[str, object]) -> None:
+        """Print the one JSON document of ``command`` on standard output."""
+        json.dump({"schema": f"mirrord.{command}/1", **document}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+
+
+def globals_(  # the signature is what typer reads: each option once, here
+    ctx: typer.Context,
+    config: ConfigOption = None,
+    root: RootOption = None,
+    json: JsonOption = False,  # noqa: FBT002 - typer reads an option from a parameter
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = 0,
+) -> None:
+    """Remember the global options given before the command."""
+    arguments = {"config": config, "root": root, "json": json, "verbose": verbose, "quiet": quiet}
+    ctx.obj = Invocation.taken_from(arguments, None)
+
+
+def command(
+    app: typer.Typer,
+    name: str | None = None,
+    **settings: Any,  # noqa: ANN401 - typer's own settings, passed on
+) -> Callable[[Callable[Concatenate[Invocation, P], None]], Callable[Concatenate[Invocation, P], None]]:
+    """Register a function as a command that takes the global options too; it gets them as its first argument."""
+
+    def register(
+        function: Callable[Concatenate[Invocation, P], None],
+    ) -> Callable[Concatenate[Invocation, P], None]:
+        own = list(inspect.signature(function).parameters.values())[1:]
+        shared = list(inspect.signature(globals_).parameters.values())
+
+        @functools.wraps(function)
+        def run(ctx: typer.Context, **arguments: Any) -> None:  # noqa: ANN401 - each command's own types
+            invocation = Invocation.taken_from(arguments, ctx.obj)
+            function(invocation, **arguments)  # type: ignore[call-arg] # typer has parsed them by the signature
+
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [shared[0], *(p.replace(kind=keyword) for p in (*own, *shared[1:]))]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # as inspect.signature reads it
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name, **settings)(run)
+        return function
+
+    return register

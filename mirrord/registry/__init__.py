@@ -1,0 +1,1 @@
+"""The upstream: authentication, transport, and the registry API. Knows no disk."""

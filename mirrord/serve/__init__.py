@@ -1,0 +1,1 @@
+"""What readers get: the embedded server and the nginx configuration."""

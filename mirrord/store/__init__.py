@@ -1,0 +1,1 @@
+"""Bytes on disk: the pool, the tree, generations, snapshots. Knows no network."""

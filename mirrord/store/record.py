@@ -1,0 +1,104 @@
+"""What one generation of a repository holds, as values and as the ``record.json`` that tools read.
+
+Nothing here changes from run to run while the content stays (no "last checked"): a run that finds nothing new
+makes the same record, and so publishes nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Kind
+from mirrord.oci.reference import Repository
+
+SCHEMA = "mirrord.record/1"
+
+
+class Source(StrEnum):
+    """Who asked for an image: the config, or somebody's command (kept until `mirrord remove`)."""
+
+    CONFIG = "config"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One tagged (or pinned) manifest and what of it is held."""
+
+    digest: Digest
+    kind: Kind
+    size: int
+    """Bytes of the manifest and of all that is held below it, each digest counted once."""
+    platforms: tuple[str, ...] = ()
+    children: tuple[Digest, ...] = ()
+    """Manifests below an index, at any depth, that were chosen: `verify` demands them."""
+    first_seen: str = ""
+    """When this tag first had this digest here: UTC, ISO 8601, whole seconds."""
+    source: Source = Source.CONFIG
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in record.json."""
+        return {
+            "digest": str(self.digest),
+            "kind": str(self.kind),
+            "size": self.size,
+            "platforms": list(self.platforms),
+            "children": [str(child) for child in self.children],
+            "first_seen": self.first_seen,
+            "source": str(self.source),
+        }
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """Read what ``document`` wrote. Raises KeyError, ValueError or InvalidDigestError for anything else."""
+        return cls(
+            digest=Digest.parse(document["digest"]),
+            kind=Kind(document["kind"]),
+            size=int(document["size"]),
+            platforms=tuple(document["platforms"]),
+            children=tuple(Digest.parse(child) for child in document["children"]),
+            first_seen=document["first_seen"],
+            source=Source(document["source"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One repository at one time: its tags, the digests kept without a tag, and who refers to whom."""
+
+    name: str
+    upstream: Repository
+    tags: Mapping[str, Held] = field(default_factory=dict)
+    digests: Mapping[Digest, Held] = field(default_factory=dict)
+    """Images configured by digest alone."""
+    referrers: Mapping[Digest, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    """By subject: the descriptors its referrers document lists."""
+
+    def encode(self) -> bytes:
+        """The bytes of record.json: keys sorted, so that equal records are equal bytes."""
+        document = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "upstream": {"host": self.upstream.host, "path": self.upstream.path},
+            "tags": {tag: held.document() for tag, held in self.tags.items()},
+            "digests": {str(digest): held.document() for digest, held in self.digests.items()},
+            "referrers": {str(subject): list(listed) for subject, listed in self.referrers.items()},
+        }
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Read record.json. Raises ValueError (KeyError, InvalidDigestError) for what this version did not write."""
+        document = json.loads(content)
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"record schema {document['schema']!r}; expected {SCHEMA!r}")
+        return cls(
+            name=document["name"],
+            upstream=Repository(**document["upstream"]),
+            tags={tag: Held.read(held) for tag, held in document["tags"].items()},
+            digests={Digest.parse(digest): Held.read(held) for digest, held in document["digests"].items()},
+            referrers={Digest.parse(digest): tuple(listed) for digest, listed in document["referrers"].items()},
+        )

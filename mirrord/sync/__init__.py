@@ -1,0 +1,1 @@
+"""One run, from config to snapshot: plan, walk, transfer, publish, report."""
