@@ -1,5 +1,6 @@
 """The command line as a whole: its commands, and what an error becomes on standard error and as exit status."""
 
+import importlib
 import sys
 
 import typer
@@ -19,9 +20,14 @@ app = typer.Typer(
 )
 app.callback()(globals_)
 
+_FAMILIES = ("sync", "images", "check", "serve", "demo")
+"""Modules of this package, each of which registers its commands when it is imported; `--help` lists them so."""
+
 
 def run() -> int:
     """Run the command that was typed and give its exit status."""
+    for family in _FAMILIES:
+        importlib.import_module(f"mirrord.cli.{family}")
     try:
         status = app(standalone_mode=False)
     except MirrordError as error:

@@ -97,6 +97,12 @@ class Manifest:
         """The artifactType a referrers list gives it: its own, else its config's media type (distribution-spec)."""
         return self.artifact_type or (self.config.media_type if self.config else "")
 
+    def offers(self, choice: PlatformChoice) -> bool:
+        """Whether an index has something of the chosen platforms; an empty index, and any manifest, has."""
+        if choice.wanted is None or not self.children:
+            return True
+        return any(c.platform is None or not c.platform.is_unknown for c in self.chosen(choice))
+
     def chosen(self, choice: PlatformChoice) -> tuple[Descriptor, ...]:
         """The children of the chosen platforms, with the attestations that belong to them.
 

@@ -32,6 +32,11 @@ def is_path(text: str) -> bool:
     return len(text) <= MAX_NAME and _PATH.fullmatch(text) is not None
 
 
+def is_follower(tag: str) -> bool:
+    """Whether ``tag`` belongs to an image by its digest (cosign's tags, the referrers fallback) and is none of its own."""
+    return _FOLLOWER.fullmatch(tag) is not None
+
+
 def followed_digest(tag: str) -> Digest | None:
     """The digest that a cosign tag or referrers fallback tag follows: ``sha256-<hex>[.sig|.att|.sbom]``, else None."""
     if not _FOLLOWER.fullmatch(tag):

@@ -1,1 +1,1 @@
-"""One run, from config to snapshot: plan, walk, transfer, publish, report."""
+"""One run, from config to snapshot: plan, decide, walk, transfer, publish, report."""

@@ -1,0 +1,121 @@
+"""`mirrord check` and `mirrord config`: whether the config is right, what it means, and what is in force."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mirrord.cli.app import app
+from mirrord.cli.invocation import Invocation, command
+from mirrord.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from mirrord.config.describe import DescribedGroup, Description
+    from mirrord.config.model import Config
+
+_WIDEST = 48
+"""Columns that the names of a table take at most."""
+
+config_app = typer.Typer(name="config", help="Show the config that is in force, or its schema.", no_args_is_help=True)
+app.add_typer(config_app)
+
+
+@command(app)
+def check(
+    invocation: Invocation,
+    *,
+    online: Annotated[bool, typer.Option("--online", help="Ask the upstreams what would be selected.")] = False,
+) -> None:
+    """Read the config, and say what it means.
+
+    Every error is told at once, a line each; the exit status is then 2.
+    """
+    from mirrord.config.describe import describe
+
+    if online:
+        raise ConfigError("check --online is not built yet; `mirrord check` alone reads the config")
+    path, config = _read(invocation)
+    description = describe(config)
+    if invocation.json:
+        invocation.print_json("check", {"file": str(path), **description.document()})
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in _told(path, description))
+
+
+@command(config_app)
+def show(invocation: Invocation) -> None:
+    """Print the config in force: included files and defaults in it, secrets as dots."""
+    from mirrord.config.show import effective
+
+    path, config = _read(invocation)
+    document = effective(config)
+    if invocation.json:
+        invocation.print_json("config.show", {"file": str(path), "config": document})
+        return
+    import yaml
+
+    sys.stdout.write(f"# In force, from {path}\n")
+    yaml.safe_dump(document, sys.stdout, sort_keys=False, allow_unicode=True)
+
+
+@command(config_app)
+def schema(invocation: Invocation) -> None:
+    """Print the JSON Schema of the config file, for editors that complete and check it."""
+    from mirrord.config.schema import json_schema
+
+    del invocation  # the schema is JSON whether or not --json is given
+    json.dump(json_schema(), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def _read(invocation: Invocation) -> "tuple[Path, Config]":
+    from mirrord.config.loader import load, locate
+
+    path = locate(invocation.config)
+    config = load(path)
+    return path, config if invocation.root is None else config.model_copy(update={"root": invocation.root})
+
+
+def _told(path: "Path", description: "Description") -> "Iterator[str]":
+    images = sum(len(group.images) for group in description.groups)
+    registries = len(description.registries)
+    yield f"{path} is valid: {_counted(images, 'image')} from {_counted(registries, 'registry', 'registries')}"
+    yield f"root: {description.root or 'not set; commands need --root DIR'}"
+    if description.public_url:
+        yield f"public_url: {description.public_url}"
+    yield from ("", "Registries")
+    rows = [
+        (registry.host, ", ".join([" or ".join(registry.connects_to), registry.login, *registry.notes]))
+        for registry in description.registries
+    ]
+    yield from _table(rows)
+    for group in description.groups:
+        yield from _group(group)
+    if description.warnings:
+        yield from ("", "Warnings", *(f"  {warning}" for warning in description.warnings))
+
+
+def _group(group: "DescribedGroup") -> "Iterator[str]":
+    together = ", all or nothing" if group.together else ""
+    yield from ("", f"Group {group.name} ({group.schedule}{together})")
+    yield from _table(
+        (
+            image.name,
+            f"{image.selects}{f' ({image.platforms})' if image.platforms != 'all' else ''}, from {image.upstream}",
+        )
+        for image in group.images
+    )
+
+
+def _table(rows: "Iterable[tuple[str, str]]") -> "Iterator[str]":
+    rows = list(rows)
+    width = min(_WIDEST, max((len(name) for name, _ in rows), default=0))
+    return (f"  {name:<{width}}  {words}" for name, words in rows)
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

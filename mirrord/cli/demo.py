@@ -1,0 +1,1 @@
+"""`mirrord demo` (being written)."""

@@ -1,0 +1,74 @@
+"""Carrying out a sync for a person at a keyboard: the log's level, the progress bar, the store, the run."""
+
+import asyncio
+import contextlib
+import shlex
+import sys
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mirrord import events
+from mirrord.cli.invocation import Invocation
+from mirrord.config.images import images_of
+from mirrord.config.model import Config
+from mirrord.store.layout import Layout
+from mirrord.store.reader import Reader
+from mirrord.store.store import open_store
+from mirrord.sync.decide import RepositoryPlan
+from mirrord.sync.outcome import Progress, Report
+from mirrord.sync.plan import plan_all, plan_command, plan_some
+from mirrord.sync.run import dry_run, run_sync
+
+MAX_THREADS = 8
+"""Worker threads of the store; with limits.concurrency 1 there is one."""
+_REFRESH = 0.2
+
+
+async def carry_out(
+    config: Config, root: Path, asked: Sequence[str], invocation: Invocation, *, is_command: bool, is_dry: bool
+) -> Report:
+    """Run one sync (``asked`` of a config, or of the command alone) and give its report. Raises MirrordError."""
+    _set_up_log(config, invocation)
+    images = images_of(config)
+    progress = Progress()
+    threads = min(config.limits.concurrency, MAX_THREADS)
+
+    async def plans(reader: Reader) -> Sequence[RepositoryPlan]:
+        if is_command:
+            return plan_command(images)
+        served = await reader.repositories()
+        return plan_some(images, served, asked) if asked else plan_all(images, served)
+
+    async with _shown(progress, invocation):
+        if is_dry:
+            with ThreadPoolExecutor(threads, "store") as pool:
+                reader = Reader(Layout(root), pool)
+                return await dry_run(config, await plans(reader), reader, progress)
+        words = shlex.join(["mirrord", *sys.argv[1:]])
+        async with open_store(root, command=words, threads=threads, reserve=config.reserve) as store:
+            return await run_sync(config, await plans(store), store, progress, reason=words)
+
+
+def _set_up_log(config: Config, invocation: Invocation) -> None:
+    """On a terminal the bar tells the story, and the log only what went wrong; elsewhere the log tells it."""
+    levels: list[events.Level] = ["error", "warning", "info", "debug"]
+    usual = "warning" if sys.stderr.isatty() else config.log.level
+    place = levels.index(usual) + invocation.verbosity
+    events.configure(levels[max(0, min(place, len(levels) - 1))], config.log.format)
+
+
+@contextlib.asynccontextmanager
+async def _shown(progress: Progress, invocation: Invocation) -> AsyncIterator[None]:
+    """Show progress on standard error while the block runs, where that is a terminal."""
+    if invocation.verbosity < 0 or not sys.stderr.isatty():
+        yield
+        return
+    from mirrord.cli.progress import show
+
+    task = asyncio.create_task(show(progress, _REFRESH))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -1,0 +1,126 @@
+"""`mirrord serve` and `mirrord nginx`: what readers get, from this process or from nginx."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mirrord.cli.app import app
+from mirrord.cli.invocation import Invocation, command
+from mirrord.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mirrord.serve.address import Address
+    from mirrord.store.tree import Tree
+
+_EXAMPLES = 3
+
+ListenOption = Annotated[
+    str | None, typer.Option("--listen", metavar="ADDR", help="Where to listen: host:port, or :port for all addresses.")
+]
+NginxListenOption = Annotated[
+    str | None, typer.Option("--listen", metavar="ADDR", help="Where nginx listens: a port, or address:port.")
+]
+StandaloneOption = Annotated[
+    bool, typer.Option("--standalone", help="A whole nginx.conf, for `nginx -p DIR -c FILE -g 'daemon off;'`.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What the config and the command line say of serving."""
+
+    root: Path
+    listen: str | None
+    public_url: str | None
+
+
+@command(app)
+def serve(invocation: Invocation, listen: ListenOption = None) -> None:
+    """Serve the mirror as a read-only registry, until Ctrl-C."""
+    from mirrord.serve.address import DEFAULT, Address
+    from mirrord.serve.embedded import make_app, run
+    from mirrord.serve.names import own_names
+    from mirrord.store.tree import Tree
+
+    setup = _setup(invocation)
+    tree = Tree.at(setup.root)
+    images = tuple(islice(_images(tree), _EXAMPLES))
+    chosen = listen or setup.listen
+    address = Address.parse(chosen) if chosen else DEFAULT
+
+    def announce(bound: "Address") -> None:
+        if invocation.json:
+            invocation.print_json("serve", {"root": str(setup.root), "url": f"http://{bound.reachable()}"})
+        else:
+            sys.stdout.write(_greeting(setup.root, bound, images))
+        sys.stdout.flush()
+
+    asyncio.run(run(make_app(tree, own_names(setup.public_url)), address, announce))
+
+
+@command(app)
+def nginx(
+    invocation: Invocation,
+    listen: NginxListenOption = None,
+    standalone: StandaloneOption = False,  # noqa: FBT002 - typer reads an option from a parameter
+) -> None:
+    """Print the configuration with which a stock nginx serves the mirror."""
+    from mirrord.serve.address import DEFAULT, Address
+    from mirrord.serve.nginx import NginxSite, default_listen, render
+
+    setup = _setup(invocation)
+    configuration = render(
+        NginxSite(
+            root=setup.root,
+            listen=listen or default_listen(setup.public_url),
+            public_url=setup.public_url,
+            daemon=Address.parse(setup.listen) if setup.listen else DEFAULT,
+            standalone=standalone,
+        )
+    )
+    if invocation.json:
+        invocation.print_json("nginx", {"configuration": configuration})
+    else:
+        sys.stdout.write(configuration)
+
+
+def _setup(invocation: Invocation) -> _Setup:
+    from mirrord.config.loader import find, load
+
+    path = find(invocation.config)
+    config = load(path) if path else None
+    root = invocation.root or (config.root if config else None)
+    if root is None:
+        raise ConfigError("no root is named; give --root DIR, or set `root` in the config")
+    absolute = Path(os.path.abspath(root))  # not resolved: a link that moves to another disk stays the root
+    if config is None:
+        return _Setup(absolute, None, None)
+    return _Setup(absolute, config.listen, config.public_url)
+
+
+def _images(tree: "Tree") -> Iterator[str]:
+    """An image of each repository, for people to try: signatures and the like are none."""
+    from mirrord.oci.reference import is_follower
+
+    for repository in tree.repositories():
+        listed = json.loads(tree.tag_list_file(repository).read_bytes())["tags"]
+        yield from islice((f"{repository}:{tag}" for tag in listed if not is_follower(tag)), 1)
+
+
+def _greeting(root: Path, bound: "Address", images: tuple[str, ...]) -> str:
+    here = bound.reachable()
+    lines = [f"Serving {root} at http://{here} (Ctrl-C ends it)"]
+    lines += [f"  docker pull {here}/{image}" for image in images]
+    if images:
+        lines.append(f"  skopeo inspect --tls-verify=false docker://{here}/{images[0]}")
+    else:
+        lines.append("  Nothing is mirrored yet; what `mirrord sync` publishes is served at once.")
+    return "".join(f"{line}\n" for line in lines)

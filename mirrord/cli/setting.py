@@ -1,0 +1,39 @@
+"""Which config and root a command works with: the options, then the config file, then a clear error."""
+
+import sys
+from pathlib import Path
+
+from mirrord.cli.invocation import Invocation
+from mirrord.config.loader import PLACES, VARIABLE, find, load
+from mirrord.config.model import Config
+from mirrord.errors import ConfigError
+
+
+def config_of(invocation: Invocation) -> Config | None:
+    """The config, read; None where nobody names one and none lies where one is looked for.
+
+    Says on standard error which file was read (with -v), and each key of it that has no effect yet.
+    """
+    path = find(invocation.config)
+    if path is None:
+        return None
+    config = load(path)
+    if invocation.verbosity > 0:
+        sys.stderr.write(f"mirrord: reading {path}\n")
+    for line in config.unbuilt if invocation.verbosity >= 0 else ():
+        sys.stderr.write(f"mirrord: warning: {line}\n")
+    return config
+
+
+def root_of(invocation: Invocation, config: Config | None) -> Path:
+    """The root: ``--root``, else the config's. Raises ConfigError where there is neither."""
+    if invocation.root is not None:
+        return invocation.root
+    if config is not None and config.root is not None:
+        return config.root
+    if config is not None:
+        raise ConfigError("the config names no root; add root: DIR to it, or --root DIR to the command")
+    places = ", ".join(str(place) for place in PLACES)
+    raise ConfigError(
+        f"no root: no config was found (${VARIABLE}, {places}); name one with --config FILE, or --root DIR"
+    )

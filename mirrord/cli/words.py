@@ -1,0 +1,27 @@
+"""Numbers as people read them: counts, bytes, seconds."""
+
+_KIB = 1024.0
+_MINUTE = 60
+
+
+def count(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def size(number: float) -> str:
+    """Bytes as ``0 B``, ``1.5 KiB``, ``992 MiB``."""
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while number >= _KIB and len(units) > 1:
+        number /= _KIB
+        units.pop(0)
+    digits = 0 if units[0] == "B" or number >= 100 else 1  # noqa: PLR2004 - three digits say enough
+    return f"{number:.{digits}f} {units[0]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``0.8 s``, ``42 s``, ``3 min 20 s``."""
+    if seconds < 10:  # noqa: PLR2004 - below it a tenth still tells something
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,75 @@
+"""Where a registry is connected to, and which addresses are inside a private network. Connects to nothing itself."""
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+from yarl import URL
+
+from mirrord.config.model import RegistryConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One registry: the host its images are named by, and the origin that is asked."""
+
+    host: str
+    origin: URL
+
+    @classmethod
+    def of(cls, host: str, config: RegistryConfig) -> Self:
+        """Where the config says to connect for ``host``."""
+        return cls(host, URL(config.origins(host)[0]).origin())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is asked without TLS."""
+        return self.origin.scheme == "http"
+
+    def url(self, path: str, query: str = "") -> URL:
+        """The URL of ``/v2/<path>``; ``query`` is taken as it is where it holds nothing but what a URL may hold."""
+        return URL.build(
+            scheme=self.origin.scheme,
+            authority=self.origin.raw_authority,
+            path=f"/v2/{path}",
+            query_string=query,
+            encoded=True,
+        )
+
+    def key(self, name: str = "") -> str:
+        """How an error names a key of its config, e.g. ``registries.docker.io.username``."""
+        return f"registries.{self.host}.{name}" if name else f"registries.{self.host}"
+
+    async def is_inside(self) -> bool:
+        """Whether it is on this machine or in a private network: then it may send to addresses there."""
+        host = self.origin.host or ""
+        if names_inner_address(host):
+            return True
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError:
+            return False
+        return all(names_inner_address(str(address[4][0])) for address in found)
+
+    def __str__(self) -> str:
+        usual = self.origin.authority in {self.host, "registry-1.docker.io"}
+        return self.host if usual else f"{self.host} (at {self.origin})"
+
+
+def same_origin(one: URL, other: URL) -> bool:
+    """Whether two URLs have the same scheme, host and port: only then a credential may follow."""
+    return one.origin() == other.origin()
+
+
+def names_inner_address(host: str) -> bool:
+    """Whether ``host`` is written as an address that is not public, or as localhost. Resolves nothing."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return not (mapped or address).is_global

@@ -1,0 +1,77 @@
+"""The login for one registry, read from where the config says it is: inline, a file, the environment or systemd."""
+
+import base64
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirrord.config.model import RegistryConfig
+from mirrord.config.problem import HIDDEN
+from mirrord.errors import ConfigError
+
+_MAX_PASSWORD = 64 << 10
+"""Bytes of a password file: what is longer is another file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user and what proves it."""
+
+    user: str
+    password: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"user {self.user!r}"
+
+    def hide(self, text: str) -> str:
+        """``text`` without the password, should an upstream repeat it."""
+        return text.replace(self.encoded, HIDDEN).replace(self.password, HIDDEN)
+
+    @property
+    def encoded(self) -> str:
+        """What stands after ``Basic`` (RFC 7617, in UTF-8)."""
+        return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+def read_login(key: str, config: RegistryConfig) -> Login | None:
+    """The login of the config at ``key``, or None. Reads files: not for the event loop. Raises ConfigError."""
+    if config.username is None:
+        return None
+    return Login(config.username, _password(key, config))
+
+
+def _password(key: str, config: RegistryConfig) -> str:
+    if config.password is not None:
+        return config.password.get_secret_value()
+    if config.password_file is not None:
+        return _content(f"{key}.password_file", config.password_file)
+    if config.password_env is not None:
+        found = os.environ.get(config.password_env)
+        if not found:
+            raise ConfigError(
+                f"{key}.password_env: the variable {config.password_env} is not set; set it, or remove it"
+            )
+        return found
+    name, directory = config.password_credential or "", os.environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise ConfigError(
+            f"{key}.password_credential: there are no credentials of systemd here; "
+            f"run as a service with LoadCredential={name}:…, or use password_file"
+        )
+    return _content(f"{key}.password_credential", Path(directory) / name)
+
+
+def _content(key: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_PASSWORD + 1)
+    except OSError as error:
+        raise ConfigError(f"{key}: can't read {path}: {error.strerror}; expected a file with the password") from error
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = ""
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password or len(content) > _MAX_PASSWORD:
+        raise ConfigError(f"{key}: {path} is empty or holds no text; expected the password alone")
+    return password

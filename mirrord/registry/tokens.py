@@ -1,0 +1,107 @@
+"""Asking a realm for a token (distribution's token specification): one request, its answer bounded and checked."""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from mirrord.errors import AccessError, UpstreamError
+from mirrord.registry.endpoint import Endpoint
+from mirrord.registry.failures import Reply, token_failure
+from mirrord.registry.login import Login
+from mirrord.registry.tls import Tls
+from mirrord.registry.wire import Hop, Wire, read_bounded
+
+MAX_ANSWER = 256 << 10
+"""Bytes a token's answer may have."""
+REFUSED_FOR = 60.0
+"""Seconds for which a refused login is not shown again: repeating a wrong one locks accounts."""
+_OK, _UNAUTHORIZED = 200, 401
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_MARGIN = 10.0
+"""Seconds before its end at which a token counts as expired (half its life, for a shorter one)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a token comes from and what it opens."""
+
+    realm: URL
+    service: str
+    scopes: tuple[str, ...]
+
+    @property
+    def url(self) -> URL:
+        """What is asked for the token."""
+        service = [("service", self.service)] if self.service else []
+        return self.realm.extend_query([*service, *(("scope", scope) for scope in self.scopes)])
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token, and for how many seconds it is used."""
+
+    value: str = field(repr=False)
+    lifetime: float = math.inf
+    """Without ``expires_in`` it is used until refused: many a token lasts longer than the 60 s of the specification."""
+
+
+class TokenDesk:
+    """Where one registry's tokens are asked for."""
+
+    def __init__(self, wire: Wire, endpoint: Endpoint, tls: Tls) -> None:
+        self._wire = wire
+        self._endpoint = endpoint
+        self._tls = tls
+        self._refused_until = 0.0
+        self._refusal = ""
+
+    async def ask(self, source: Source, login: Login | None, about: str) -> Token:
+        """Ask ``source`` for a token; ``about`` begins its errors.
+
+        Raises AccessError where the realm refuses, TransientError, NetworkError and UpstreamError. A redirect is not
+        followed: the realm was accepted, its target was not.
+        """
+        now = asyncio.get_running_loop().time()
+        if login and now < self._refused_until:
+            raise AccessError(self._refusal)
+        headers = {"Authorization": f"Basic {login.encoded}"} if login else {}
+        hop = Hop(self._endpoint, source.url, about, headers=headers, tls=self._tls)
+        async with self._wire.send(hop) as response:
+            body = await read_bounded(response, MAX_ANSWER, self._wire.counters)
+        if body is None:
+            raise UpstreamError(f"{about}: {source.realm.origin()} sends more than {MAX_ANSWER} bytes for a token")
+        if response.status == _OK:
+            self._wire.counters.tokens += 1
+            return parse_token(body, f"{about}: {source.realm.origin()}")
+        hide = login.hide if login else str
+        reply = Reply.read(response.status, response.headers, body, hide)
+        failure = token_failure(reply, about, source.realm.origin(), self._endpoint, login)
+        if login and response.status == _UNAUTHORIZED:
+            self._refused_until, self._refusal = now + REFUSED_FOR, str(failure)
+        raise failure
+
+
+def parse_token(body: bytes, where: str) -> Token:
+    """Read the answer of the realm ``where``. Raises UpstreamError that does not show it."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise UpstreamError(f"{where} answered with what is not a JSON object; expected one with a token")
+    value = document.get("token") or document.get("access_token")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise UpstreamError(f"{where} answered without a usable token; expected a text under token or access_token")
+    return Token(value, _lifetime(document))
+
+
+def _lifetime(document: Mapping[str, object]) -> float:
+    seconds = document.get("expires_in")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        return math.inf
+    return max(seconds - _MARGIN, seconds / 2)

@@ -1,0 +1,36 @@
+"""The address that the embedded server listens at: a value read from text, and how programs on this host reach it."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from mirrord.config.addresses import parse_listen
+from mirrord.errors import ConfigError
+
+_ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host (a name or an IP address; "" is every address of this host) and a port (0: any free one)."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``host:port``, ``[::1]:port`` or ``:port``. Raises ConfigError."""
+        try:
+            return cls(*parse_listen(text))
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def reachable(self) -> "Address":
+        """The same, as a program on this host reaches it."""
+        return Address(_ANY.get(self.host, self.host), self.port)
+
+
+DEFAULT: Final = Address("127.0.0.1", 5050)
+"""Where the embedded server listens unless the config or the command says otherwise."""

@@ -1,0 +1,175 @@
+"""The embedded server: the tree of one root as a read-only registry, in this process.
+
+It answers what nginx answers (tests/contract holds the two together): it is what serves where no nginx is wanted, and
+what pages lists for nginx. Speaks plain HTTP, and leaves encryption to what stands before it.
+"""
+
+import asyncio
+import errno
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from mirrord.errors import HostError
+from mirrord.serve.address import Address
+from mirrord.serve.errors import Refusal
+from mirrord.serve.files import Workers
+from mirrord.serve.lookup import JSON, Answer, Conditions, Content, look
+from mirrord.serve.ranges import RangeRequest
+from mirrord.serve.routes import parse_target
+from mirrord.store.tree import Tree
+
+_VERSION: Final = {"Docker-Distribution-Api-Version": "registry/2.0"}
+_REFUSED: Final = {"Content-Type": JSON, **_VERSION}
+_KEEPALIVE: Final = 75.0
+_LAST_WORDS: Final = 10.0
+"""Seconds that transfers under way have when the server stops."""
+_QUIET: Final = 60.0
+"""Seconds between two log lines about a tree that can't be read."""
+
+_log = structlog.get_logger()
+
+
+def make_app(tree: Tree, own_names: frozenset[str] = frozenset()) -> web.Application:
+    """The registry as an application; routes added to it come before the registry's.
+
+    ``own_names`` are the public host names of the mirror: a client that asks for one of them in ``ns`` means the
+    mirror itself.
+    """
+    registry = _Registry(tree, own_names)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", registry.answer, expect_handler=_no_upload)
+    app.on_response_prepare.append(_name_server)
+    app.on_cleanup.append(registry.close)
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, listen: Address) -> AsyncIterator[Address]:
+    """Serve ``app`` while the context lasts; gives the address, with the port that was free where 0 was asked for.
+
+    Raises HostError where it can't be listened at.
+    """
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEPALIVE, shutdown_timeout=_LAST_WORDS)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, listen.host or None, listen.port).start()
+        except OSError as error:
+            raise HostError(_unlistenable(listen, error)) from error
+        yield Address(listen.host, runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+async def run(app: web.Application, listen: Address, announce: Callable[[Address], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then let transfers under way end; ``announce`` is told the address first."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with serving(app, listen) as address:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        announce(address)
+        await stopped.wait()
+
+
+class _Registry:
+    """Answers requests from one tree."""
+
+    def __init__(self, tree: Tree, own_names: frozenset[str]) -> None:
+        self._tree = tree
+        self._own_names = own_names
+        self._workers = Workers()
+        self._complained = float("-inf")
+
+    async def close(self, _app: web.Application) -> None:
+        self._workers.close()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        found = await self._decide(request)
+        if isinstance(found, Content):
+            return await self._send(request, found)
+        if isinstance(found, Refusal):
+            return _refuse(found)
+        return web.Response(status=found.status, headers={**found.headers, **_VERSION}, body=found.body or None)
+
+    async def _decide(self, request: web.Request) -> Answer:
+        if request.method not in {"GET", "HEAD"}:
+            return Refusal.READ_ONLY
+        headers = request.headers
+        route = parse_target(request.raw_path, headers.get("Host", ""), self._own_names)
+        if isinstance(route, Refusal):
+            return route
+        wanted = RangeRequest(headers.get("Range", ""), headers.get("If-Range", ""))
+        try:
+            return await self._workers.call(
+                look, self._tree, route, Conditions(headers.get("If-None-Match", ""), wanted)
+            )
+        except HostError as error:
+            self._complain(error)
+            return Refusal.FAILURE
+
+    async def _send(self, request: web.Request, content: Content) -> web.StreamResponse:
+        opened = content.opened
+        headers = {**content.headers, **_VERSION}
+        if opened.status == HTTPStatus.PARTIAL_CONTENT:
+            headers["Content-Range"] = opened.part.content_range
+        if opened.file.closed:
+            return web.Response(status=opened.status, headers=headers, body=opened.first)
+        response = web.StreamResponse(status=opened.status, headers=headers)
+        response.content_length = opened.part.length
+        try:
+            await response.prepare(request)
+            if request.method == "GET":
+                await self._stream(response, content)
+        except ConnectionError:  # the client has gone, which is its right
+            response.force_close()
+        finally:
+            self._workers.release(opened.file)
+        return response
+
+    async def _stream(self, response: web.StreamResponse, content: Content) -> None:
+        opened = content.opened
+        position, chunk = opened.part.start, opened.first
+        while True:
+            await response.write(chunk)
+            position += len(chunk)
+            if position == opened.part.stop:
+                return
+            chunk = await self._workers.call(opened.read, position)
+
+    def _complain(self, error: HostError) -> None:
+        """One line a minute: a tree that can't be read fails every request."""
+        now = asyncio.get_running_loop().time()
+        if now - self._complained >= _QUIET:
+            self._complained = now
+            _log.error("serve.failed", owner=str(error.owner), error=str(error))
+
+
+def _refuse(refusal: Refusal) -> web.Response:
+    headers: Mapping[str, str] = _REFUSED
+    if refusal is Refusal.READ_ONLY:
+        headers = {**headers, "Allow": "GET, HEAD"}
+    return web.Response(status=refusal.status, headers=headers, body=refusal.document.encode())
+
+
+async def _no_upload(_request: web.Request) -> None:
+    """Never ask for a body (``100 Continue``): none is wanted."""
+
+
+async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "mirrord"
+
+
+def _unlistenable(listen: Address, error: OSError) -> str:
+    change = "choose another with --listen, or `listen` in the config"
+    if error.errno == errno.EADDRINUSE:
+        return f"{listen} is in use by another program; {change}"
+    if error.errno == errno.EACCES:
+        return f"{listen}: this user may not listen there (ports below 1024 are reserved); {change}"
+    return f"{listen} can't be listened at: {error.strerror or error}; {change}"

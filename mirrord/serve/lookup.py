@@ -1,0 +1,139 @@
+"""From a route to what is to be answered: the one place that looks into the tree. Blocks; called in a worker thread."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Kind
+from mirrord.serve.errors import Refusal
+from mirrord.serve.files import Opened, open_part, read_document
+from mirrord.serve.pages import cut
+from mirrord.serve.ranges import RangeRequest
+from mirrord.serve.routes import Blob, Catalog, DigestManifest, Ping, Referrers, Route, TaggedManifest, TagList
+from mirrord.store.tree import Tree
+
+JSON: Final = "application/json"
+INDEX: Final = Kind.OCI_INDEX.media_type
+FOREVER: Final = "public, max-age=31536000, immutable"
+"""Cache-Control of what a digest names."""
+CHECKED: Final = "no-cache"
+"""Cache-Control of what a publication can change: to be kept, but asked for each time."""
+EMPTY_CATALOG: Final = '{"repositories":[]}'
+EMPTY_INDEX: Final = f'{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[]}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a request says of the copy it has, and of the part it wants."""
+
+    known: str = ""
+    """The If-None-Match header."""
+    wanted: RangeRequest = field(default_factory=RangeRequest)
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the client has that content: its ETag, weak or not, or (old clients) its bare digest, or ``*``."""
+        tags = {tag.strip().removeprefix("W/").strip('"') for tag in self.known.split(",")}
+        return "*" in tags or str(digest) in tags
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file that a digest names is to be sent."""
+
+    headers: Mapping[str, str]
+    opened: Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small answer, whole."""
+
+    headers: Mapping[str, str]
+    body: bytes = b""
+    status: int = 200
+
+
+Answer = Content | Document | Refusal
+
+
+def look(tree: Tree, route: Route, conditions: Conditions) -> Answer:
+    """What ``route`` is answered with. Raises OSError where the disk refuses."""
+    match route:
+        case Ping():
+            return Document({"Content-Type": JSON}, b"{}")
+        case Catalog() | TagList():
+            return _list(tree, route)
+        case TaggedManifest() | DigestManifest():
+            return _manifest(tree, route, conditions)
+        case Blob():
+            return _blob(tree, route, conditions)
+        case Referrers():
+            return _referrers(tree, route)
+
+
+def _list(tree: Tree, route: Catalog | TagList) -> Answer:
+    if isinstance(route, Catalog):
+        found = read_document(tree.catalog_file()) or EMPTY_CATALOG.encode()
+        paged = cut(found, "repositories", route.page, "/v2/_catalog")
+    else:
+        listed = read_document(tree.tag_list_file(route.repository))
+        if listed is None:
+            return Refusal.NAME_UNKNOWN
+        paged = cut(listed, "tags", route.page, f"/v2/{route.repository}/tags/list")
+    headers = {"Content-Type": JSON, "Cache-Control": CHECKED}
+    return Document({**headers, "Link": paged.link} if paged.link else headers, paged.document)
+
+
+def _manifest(tree: Tree, route: TaggedManifest | DigestManifest, conditions: Conditions) -> Answer:
+    """The file and its digest come out of one look at the tree, so that header and body can't disagree."""
+    if isinstance(route, TaggedManifest):
+        held, caching = tree.by_tag(route.repository, route.tag), CHECKED
+    else:
+        held, caching = tree.by_digest(route.repository, route.digest), FOREVER
+    if held is None:
+        return Refusal.MANIFEST_UNKNOWN
+    headers = _headers(held.kind.media_type, held.digest, caching)
+    return _content(held.path, held.digest, headers, conditions) or Refusal.MANIFEST_UNKNOWN
+
+
+def _blob(tree: Tree, route: Blob, conditions: Conditions) -> Answer:
+    path = tree.layout.blob(route.repository, route.digest)
+    headers = _headers("application/octet-stream", route.digest, FOREVER)
+    return _content(path, route.digest, headers, conditions) or Refusal.BLOB_UNKNOWN
+
+
+def _referrers(tree: Tree, route: Referrers) -> Answer:
+    """A repository answers 200 for every digest or for none: oras remembers the first answer for all of them."""
+    found = read_document(tree.referrers_file(route.repository, route.digest))
+    if found is None:
+        if not tree.tag_list_file(route.repository).exists():
+            return Refusal.MANIFEST_UNKNOWN
+        found = EMPTY_INDEX.encode()
+    return Document({"Content-Type": INDEX, "Cache-Control": CHECKED}, found)
+
+
+def _content(path: Path, digest: Digest, headers: Mapping[str, str], conditions: Conditions) -> Answer | None:
+    opened = open_part(path, conditions.wanted, headers["ETag"])
+    if opened is None:
+        return None
+    if conditions.has(digest):
+        if isinstance(opened, Opened):
+            opened.file.close()
+        return Document({key: headers[key] for key in headers if key != "Content-Type"}, status=304)
+    if isinstance(opened, Opened):
+        return Content(headers, opened)
+    refusal = Refusal.RANGE
+    headers = {"Content-Type": JSON, "Content-Range": f"bytes */{opened.size}"}
+    return Document(headers, refusal.document.encode(), refusal.status)
+
+
+def _headers(media_type: str, digest: Digest, caching: str) -> dict[str, str]:
+    return {
+        "Content-Type": media_type,
+        "Docker-Content-Digest": str(digest),
+        "ETag": f'"{digest}"',
+        "Cache-Control": caching,
+        "Accept-Ranges": "bytes",
+    }

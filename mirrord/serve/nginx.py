@@ -1,0 +1,166 @@
+"""Rendered configuration for a stock nginx that serves the tree: a site, or a whole nginx.conf.
+
+What it does and why is said in ``templates/site.conf``; here are only the values that go into it. The embedded server
+decides the same in names.py, routes.py and lookup.py; tests/contract holds the two together.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from textwrap import indent
+from typing import Final
+from urllib.parse import urlsplit
+
+from mirrord.errors import ConfigError
+from mirrord.oci.manifest import Kind
+from mirrord.oci.reference import MAX_DEPTH
+from mirrord.serve.address import DEFAULT, Address
+from mirrord.serve.errors import Refusal
+from mirrord.serve.lookup import EMPTY_CATALOG, EMPTY_INDEX, FOREVER, INDEX
+from mirrord.serve.routes import HOSTILE, LONG_NAME, MAX_PATH
+
+DEFAULT_LISTEN: Final = "5000"
+"""Where nginx listens unless the config or the command says otherwise: what clients take for a registry's port."""
+
+# The grammars of mirrord.oci, in the words of PCRE; a test compares them.
+NAME: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+TAG: Final = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+DIGEST: Final = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+HOST: Final = r"[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*"
+
+_PLACEHOLDER = re.compile(r"@([A-Z0-9_]+)@")
+_LISTEN = re.compile(r"[A-Za-z0-9.:*\[\]/_-]+")
+_UNSAFE = re.compile(r"""[\x00-\x1f\x7f$"'\\]""")
+_SITE_FILES = 100
+_STANDALONE_FILES = 3000
+_FILE_LIMIT = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class NginxSite:
+    """What the configuration is rendered for."""
+
+    root: Path
+    """The mirror's root, absolute."""
+    listen: str = DEFAULT_LISTEN
+    """nginx's own ``listen``: a port, or an address with a port."""
+    public_url: str | None = None
+    """What clients type: its host is a name of the mirror itself."""
+    daemon: Address = DEFAULT
+    """Where the embedded server pages lists."""
+    standalone: bool = False
+    """Whether it is a whole nginx.conf rather than a file for ``conf.d`` or ``sites-enabled``."""
+
+    @property
+    def own_name(self) -> str | None:
+        """The public host name, without its port."""
+        return urlsplit(self.public_url).hostname if self.public_url else None
+
+
+def default_listen(public_url: str | None) -> str:
+    """The port in an ``http`` URL; a mirror with an ``https`` one has something before it that ends TLS."""
+    parts = urlsplit(public_url or "")
+    return str(parts.port or 80) if parts.scheme == "http" else DEFAULT_LISTEN
+
+
+def render(site: NginxSite) -> str:
+    """The configuration as text. Raises ConfigError for values that nginx can't be told."""
+    if not site.root.is_absolute() or _UNSAFE.search(str(site.root)):
+        raise ConfigError(
+            f"{str(site.root)!r} can't stand in nginx's configuration; "
+            "expected an absolute path without quotes, backslashes, $ and control characters"
+        )
+    if not _LISTEN.fullmatch(site.listen):
+        raise ConfigError(f"{site.listen!r} is nothing nginx can listen at; expected a port, or address:port")
+    if site.public_url and not (site.own_name and re.fullmatch(r"[a-z0-9.:-]+", site.own_name)):
+        raise ConfigError(f"{site.public_url!r} is not the URL of a mirror; expected e.g. https://mirror.example")
+    values = _values(site)
+    rendered = _filled("site.conf", values)
+    if site.standalone:
+        rendered = _filled("standalone.conf", {**values, "SITE": indent(rendered, "    ").rstrip()})
+    return f"{_opening(site)}{rendered}"
+
+
+def _values(site: NginxSite) -> Mapping[str, str]:
+    digest_files = [f"/$mirrord_repo/_manifests/$mirrord_digest.{kind}" for kind in Kind]
+    daemon = site.daemon.reachable()
+    values = {
+        "ROOT": str(site.root),
+        "LISTEN": site.listen,
+        "SERVER_NAME": site.own_name or "_",
+        "DAEMON": str(daemon),
+        "DAEMON_LOG": "daemon.log" if site.standalone else "/var/log/nginx/mirrord-daemon.log",
+        "FILES": str(_FILE_LIMIT),
+        "NAME": NAME,
+        "TAG": TAG,
+        "DIGEST": DIGEST,
+        "HOST": HOST,
+        "MAX_PATH": str(MAX_PATH),
+        "HOSTILE": _quoted(HOSTILE),
+        "LONG_NAME": _quoted(LONG_NAME),
+        "OWN_NAMES": _own_names(site.own_name),
+        "DEPTHS": _depths(),
+        "FRESH": _fresh(),
+        "TYPES": " ".join(f"{kind.media_type} {kind};" for kind in Kind),
+        "KINDS": " ".join(digest_files),
+        "FRESH_KINDS": "\n".join(
+            f"        if (-f $document_root{file}) {{ rewrite ^ /_fresh/yes last; }}" for file in digest_files
+        ),
+        "INDEX": INDEX,
+        "EMPTY_INDEX": EMPTY_INDEX,
+        "EMPTY_CATALOG": EMPTY_CATALOG,
+        "FOREVER": FOREVER,
+        "CACHE": _cache(_STANDALONE_FILES if site.standalone else _SITE_FILES),
+        **{refusal.name: refusal.document for refusal in Refusal},
+    }
+    return {**values, "PROXY": indent(_filled("paging.conf", values), " " * 8).rstrip()}
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    text = files("mirrord.serve").joinpath("templates", template).read_text()
+    lines = _PLACEHOLDER.sub(lambda found: values[found[1]], text).splitlines()
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _opening(site: NginxSite) -> str:
+    command = f"mirrord nginx --root {site.root} --listen {site.listen}{' --standalone' if site.standalone else ''}"
+    place = (
+        "Run it with: nginx -p DIR -c FILE -g 'daemon off;'"
+        if site.standalone
+        else "It belongs into nginx's http context: /etc/nginx/conf.d/ or sites-enabled/."
+    )
+    return (
+        "# The mirror as a read-only registry, by a stock nginx (1.22 or newer, no further modules).\n"
+        f"# Made by: {command}\n"
+        f"# Make it again rather than edit it. {place}\n"
+    )
+
+
+def _quoted(regex: str) -> str:
+    """A regex as it stands inside double quotes, where nginx eats one of two backslashes."""
+    return regex.replace("\\\\", "\\\\\\\\").replace('"', '\\"')
+
+
+def _own_names(name: str | None) -> str:
+    return f'    "~^{re.escape(name)}(?:(?::|%3[Aa])[0-9]{{1,5}})?\\|" "";' if name else ""
+
+
+def _depths() -> str:
+    lines = []
+    for depth in range(1, MAX_DEPTH + 1):
+        parts = range(1, depth + 1)
+        regex = "/".join(f"(?<mirrord_{part}>[^/]+)" for part in parts)
+        lines.append(f'    "~^{regex}$" "{"!".join(f"${{mirrord_{part}}}" for part in parts)}";')
+    return "\n".join(lines)
+
+
+def _fresh() -> str:
+    known = rf"(?:^|[\s,/])\"?(?<mirrord_d>{DIGEST})\"?(?:[\s,][^|]*)?\|(?P=mirrord_d)$"
+    return f'    "~^\\*\\|." 1;\n    "~{known}" 1;'
+
+
+def _cache(held: int) -> str:
+    """Open files that nginx keeps: few where the limit of open files (often 1,024) is not ours to raise."""
+    return f"open_file_cache max={held} inactive=60s; open_file_cache_valid 60s; open_file_cache_min_uses 1;"

@@ -1,0 +1,62 @@
+"""What a run wants changed in one repository, and the record that results: pure, so that a publication can rebase."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirrord.oci.digest import Digest
+from mirrord.oci.reference import Repository
+from mirrord.store.record import Held, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Changes to one repository, tag by tag: what they don't name stays as the newest snapshot has it."""
+
+    name: str
+    upstream: Repository
+    tags: Mapping[str, Held] = field(default_factory=dict)
+    """Tags that are complete and shall name these manifests from now on."""
+    dropped_tags: frozenset[str] = frozenset()
+    digests: Mapping[Digest, Held] = field(default_factory=dict)
+    dropped_digests: frozenset[Digest] = frozenset()
+    referrers: Mapping[Digest, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    """By subject, the descriptors of all that refers to it; a subject named here is replaced whole."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it asks for nothing."""
+        return not (self.tags or self.dropped_tags or self.digests or self.dropped_digests or self.referrers)
+
+
+def rebased(current: Record | None, change: Change) -> Record | None:
+    """The record after ``change`` on top of ``current``; None where nothing is left to serve.
+
+    An unchanged tag keeps when it was first seen. Referrers of what is no longer held go with it.
+    """
+    tags = dict(current.tags) if current else {}
+    digests = dict(current.digests) if current else {}
+    referrers = dict(current.referrers) if current else {}
+    for tag in change.dropped_tags:
+        tags.pop(tag, None)
+    for digest in change.dropped_digests:
+        digests.pop(digest, None)
+    tags |= {tag: _seen(held, tags.get(tag)) for tag, held in change.tags.items()}
+    digests |= {digest: _seen(held, digests.get(digest)) for digest, held in change.digests.items()}
+    referrers |= change.referrers
+    if not tags and not digests:
+        return None
+    present = _present(tags, digests)
+    kept = {subject: listed for subject, listed in referrers.items() if listed and subject in present}
+    return Record(change.name, change.upstream, tags, digests, kept)
+
+
+def _seen(new: Held, old: Held | None) -> Held:
+    if old is None or old.digest != new.digest:
+        return new
+    return Held(new.digest, new.kind, new.size, new.platforms, new.children, old.first_seen, new.source)
+
+
+def _present(tags: Mapping[str, Held], digests: Mapping[Digest, Held]) -> set[Digest]:
+    held = [*tags.values(), *digests.values()]
+    return {each.digest for each in held} | {child for each in held for child in each.children}

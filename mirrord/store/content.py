@@ -1,0 +1,136 @@
+"""A repository's content: which blobs and manifests it has, and the order in which new ones appear (B2)."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Descriptor, Kind, Manifest, parse_manifest
+from mirrord.oci.platform import PlatformChoice
+from mirrord.store import durable
+from mirrord.store.layout import Layout
+from mirrord.store.pool import link_out, size_in_pool
+
+_FEW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Where the blobs of one manifest are."""
+
+    held: tuple[Descriptor, ...]
+    """In the repository already."""
+    pooled: tuple[Descriptor, ...]
+    """Another repository has them: a link, no request."""
+    absent: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A manifest of one repository whose blobs, children and own bytes are all in the pool or the repository."""
+
+    repository: str
+    manifest: Manifest
+    blobs: tuple[Descriptor, ...]
+
+
+def survey(layout: Layout, repository: str, blobs: Sequence[Descriptor]) -> Survey:
+    """Find where each of ``blobs`` is; a file of another size than the descriptor's counts as absent."""
+    held: list[Descriptor] = []
+    pooled: list[Descriptor] = []
+    absent: list[Descriptor] = []
+    for blob in blobs:
+        if _size(layout.blob(repository, blob.digest)) == blob.size:
+            held.append(blob)
+        elif size_in_pool(layout, blob.digest) == blob.size:
+            pooled.append(blob)
+        else:
+            absent.append(blob)
+    return Survey(tuple(held), tuple(pooled), tuple(absent))
+
+
+def read_manifest(layout: Layout, repository: str, digest: Digest) -> Manifest | None:
+    """The manifest of ``digest`` in a repository, None where it is absent. Raises InvalidManifestError for damage."""
+    for kind in Kind:
+        path = layout.manifest(repository, digest, kind)
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        return parse_manifest(raw, kind.media_type, digest.algorithm)
+    return None
+
+
+def has_manifest(layout: Layout, repository: str, digest: Digest, size: int | None = None) -> bool:
+    """Whether a repository has the manifest of ``digest`` (of ``size`` bytes, where that is known)."""
+    for kind in Kind:
+        found = _size(layout.manifest(repository, digest, kind))
+        if found is not None:
+            return found == size if size is not None else found > 0
+    return False
+
+
+def held_children(layout: Layout, repository: str, digest: Digest, choice: PlatformChoice) -> tuple[Digest, ...] | None:
+    """The manifests below a complete image, at any depth; None where the image is not complete.
+
+    An image manifest that is present is complete: it was linked after its blobs were durable. An index is complete
+    when each child chosen *now* is present: a platform chosen since, or a kill in between, is seen.
+    """
+    if not any(_size(layout.manifest(repository, digest, kind)) for kind in (Kind.OCI_INDEX, Kind.DOCKER_LIST)):
+        return () if has_manifest(layout, repository, digest) else None
+    index = read_manifest(layout, repository, digest)
+    if index is None or not index.offers(choice):
+        return None
+    below: list[Digest] = []
+    for child in index.chosen(choice):
+        if not has_manifest(layout, repository, child.digest, child.size):
+            return None
+        deeper = held_children(layout, repository, child.digest, choice)
+        if deeper is None:
+            return None
+        below += (child.digest, *deeper)
+    return tuple(dict.fromkeys(below))
+
+
+def complete(layout: Layout, batch: Sequence[Completion]) -> list[bool]:
+    """Link a batch into its repositories: blobs, a barrier (B2), then manifests; the order within the batch is kept.
+
+    False for each whose bytes left the pool meanwhile; nothing of it became visible. Raises HostError: then no
+    manifest of the batch became visible.
+    """
+    touched: set[Path] = set()
+    done = [_link_blobs(layout, item, touched) for item in batch]
+    if len(touched) <= _FEW:
+        for directory in touched:
+            durable.sync_directory(directory)
+    else:
+        with durable.Barrier(layout.content) as barrier:
+            barrier.wait()
+    return [linked and _link_manifest(layout, item) for linked, item in zip(done, batch, strict=True)]
+
+
+def _link_blobs(layout: Layout, item: Completion, touched: set[Path]) -> bool:
+    directory = layout.blobs(item.repository)
+    for room in (directory, layout.manifests(item.repository)):
+        touched.update(durable.make_directories(room, layout.root))
+    for blob in item.blobs:
+        if _size(directory / str(blob.digest)) == blob.size:
+            continue
+        if not link_out(layout, blob.digest, blob.size, directory / str(blob.digest)):
+            return False
+        touched.add(directory)
+    return True
+
+
+def _link_manifest(layout: Layout, item: Completion) -> bool:
+    manifest = item.manifest
+    target = layout.manifest(item.repository, manifest.digest, manifest.kind)
+    return link_out(layout, manifest.digest, len(manifest.raw), target)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,243 @@
+"""System calls that change the tree or make it durable: the only module that calls fsync, link, rename or unlink.
+
+Everything here blocks, so it runs on the store's worker threads. Every failure is a HostError that names the call,
+the path and the reason; nothing here retries an fsync (after one failure the kernel may call lost bytes clean).
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from mirrord.errors import HostError
+
+DIRECTORY_MODE: Final = 0o755
+PRIVATE_MODE: Final = 0o700
+FILE_MODE: Final = 0o444
+
+_SYNC_FILE_RANGE_WRITE = 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextlib.contextmanager
+def host_errors(action: str, path: Path | str) -> Iterator[None]:
+    """Turn an OSError inside into a HostError such as ``cannot link /r/pool/…: No space left on device (…)``."""
+    try:
+        yield
+    except OSError as error:
+        raise host_error(action, path, error) from error
+
+
+def host_error(action: str, path: Path | str, error: OSError) -> HostError:
+    """The HostError for one failed system call."""
+    message = f"cannot {action} {path}: {error.strerror or error}"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        message += f" ({_free(path)}); free some space: what is served stays as it was"
+    elif error.errno == errno.EXDEV:
+        message += "; the whole root must be one filesystem and one mount, so that bytes can be hardlinked"
+    elif error.errno == errno.EROFS:
+        message += "; the filesystem is mounted read-only"
+    elif error.errno in {errno.EACCES, errno.EPERM}:
+        message += "; the root and all in it must belong to the user that runs mirrord"
+    elif error.errno in {errno.EMFILE, errno.ENFILE}:
+        message += "; raise the limit of open files (ulimit -n, LimitNOFILE=)"
+    return HostError(message)
+
+
+def _free(path: Path | str) -> str:
+    for candidate in (Path(path), *Path(path).parents):
+        with contextlib.suppress(OSError):
+            free = os.statvfs(candidate)
+            return f"{free.f_bavail * free.f_frsize} bytes and {free.f_favail} inodes free"
+    return "free space unknown"
+
+
+class Barrier:
+    """Makes everything written to a filesystem since it was opened durable: one syncfs, for one batch.
+
+    Open it *before* the batch's first write and share it with nobody: a write-back error is reported once, and to
+    this descriptor only. An error means that some file of the batch is lost, not which: discard the batch.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        with host_errors("open", directory):
+            self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._path = directory
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def wait(self) -> None:
+        """Return when all is durable. Raises HostError when something was lost."""
+        if _libc.syncfs(self._descriptor) != 0:
+            code = ctypes.get_errno()
+            raise host_error("sync the filesystem of", self._path, OSError(code, os.strerror(code)))
+
+
+def sync_file(descriptor: int, path: Path) -> None:
+    """Make a file's bytes durable, through the descriptor that wrote them."""
+    with host_errors("sync", path):
+        os.fsync(descriptor)
+
+
+def start_writeback(descriptor: int, offset: int, length: int) -> None:
+    """Ask the kernel to begin writing a range to disk. A hint: whether it worked is for the fsync to say."""
+    _libc.sync_file_range(
+        descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE)
+    )
+
+
+def sync_directory(path: Path) -> None:
+    """Make a directory's names durable."""
+    with host_errors("sync", path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def create_file(path: Path, mode: int = FILE_MODE) -> int:
+    """Create a file that must not exist, following no link; give its descriptor for writing."""
+    with host_errors("create", path):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, mode)
+        os.fchmod(descriptor, mode)
+        return descriptor
+
+
+def write_all(descriptor: int, content: bytes, path: Path) -> None:
+    """Write all of ``content`` at the descriptor's position."""
+    rest = memoryview(content)
+    with host_errors("write", path):
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def write_file(path: Path, content: bytes, *, mode: int = FILE_MODE, sync: bool = False) -> None:
+    """Create ``path`` with ``content``; with ``sync`` its bytes are durable on return (its name is not)."""
+    descriptor = create_file(path, mode)
+    try:
+        write_all(descriptor, content, path)
+        if sync:
+            sync_file(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Put ``content`` in place of ``path`` atomically and durably, whether or not it exists."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    unlink(temporary, missing_ok=True)
+    write_file(temporary, content, mode=mode, sync=True)
+    rename(temporary, path)
+    sync_directory(path.parent)
+
+
+def make_directory(path: Path, mode: int = DIRECTORY_MODE) -> bool:
+    """Create one directory with exactly ``mode``; False where it was already there."""
+    with host_errors("create the directory", path):
+        try:
+            os.mkdir(path, mode)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                raise
+            return False
+        os.chmod(path, mode)
+    return True
+
+
+def make_directories(path: Path, below: Path) -> list[Path]:
+    """Create ``path`` and its missing parents up to ``below``; give the directories whose entries changed."""
+    missing = [p for p in (path, *path.parents) if below in p.parents and not p.is_dir()]
+    return [directory.parent for directory in reversed(missing) if make_directory(directory)]
+
+
+def link(source: Path, target: Path) -> None:
+    """Hardlink a regular file. Raises FileExistsError, FileNotFoundError and OSError(EMLINK) as they are."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOENT, errno.EMLINK}:
+            raise
+        raise host_error("link", target, error) from error
+
+
+def link_symlinks(names: Iterable[str], source: Path, target: Path) -> None:
+    """Hardlink each symlink ``source/<name>`` to ``target/<name>`` itself, never what it points to."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    with host_errors("link into", target):
+        from_directory = os.open(source, flags)
+        try:
+            to_directory = os.open(target, flags)
+            try:
+                for name in names:
+                    _link_symlink(name, from_directory, to_directory)
+            finally:
+                os.close(to_directory)
+        finally:
+            os.close(from_directory)
+
+
+def _link_symlink(name: str, source: int, target: int) -> None:
+    try:
+        os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+
+
+def symlink(target: str, path: Path) -> None:
+    """Create the symlink ``path`` that says ``target``."""
+    with host_errors("create the link", path):
+        os.symlink(target, path)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename, replacing what is there."""
+    with host_errors("rename to", target):
+        os.rename(source, target)
+
+
+def unlink(path: Path, *, missing_ok: bool = False) -> None:
+    """Remove one file or link."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError as error:
+        if not missing_ok:
+            raise host_error("remove", path, error) from error
+    except OSError as error:
+        raise host_error("remove", path, error) from error
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory and all in it, following no link; or one file."""
+    with host_errors("remove", path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the bytes of ``source`` into the new file ``target``, durable on return."""
+    descriptor = create_file(target)
+    try:
+        with host_errors("copy", source), open(source, "rb") as reader:
+            while chunk := reader.read(1 << 20):
+                write_all(descriptor, chunk, target)
+        sync_file(descriptor, target)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,74 @@
+"""Building one generation: a repository's tags and referrers at one time, as an immutable directory."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from mirrord.errors import HostError, MirrordError
+from mirrord.oci.manifest import Kind
+from mirrord.store import durable
+from mirrord.store.layout import Layout, flat_name, tag_target
+from mirrord.store.record import Record
+
+
+def build_generation(layout: Layout, record: Record, sequence: int, previous: tuple[str, Record] | None) -> str:
+    """Write the generation of ``record`` under ``generations/<flat>/`` and give its id.
+
+    ``previous`` is the id and record it follows: unchanged tags are hardlinks of its symlinks, so that they cost one
+    directory entry. Durable only after the publication's barrier.
+    """
+    content = record.encode()
+    flat = flat_name(record.name)
+    identity = f"_{sequence:08d}-{hashlib.sha256(content).hexdigest()[:16]}"
+    staged = layout.staging / f"{flat}{identity}"
+    durable.make_directory(staged)
+    _write_tags(layout, record, staged / "tags", previous)
+    _write_referrers(record, staged / "referrers")
+    tag_list = json.dumps({"name": record.name, "tags": sorted(record.tags)}, separators=(",", ":"))
+    durable.write_file(staged / "list.json", tag_list.encode())
+    durable.write_file(staged / "record.json", content)
+    durable.make_directory(layout.generations / flat)
+    durable.rename(staged, layout.generations / flat / identity)
+    return identity
+
+
+def _write_tags(layout: Layout, record: Record, target: Path, previous: tuple[str, Record] | None) -> None:
+    durable.make_directory(target)
+    unchanged: list[str] = []
+    if previous is not None:
+        identity, old = previous
+        source = layout.generations / flat_name(record.name) / identity / "tags"
+        unchanged = [
+            tag
+            for tag, held in record.tags.items()
+            if (before := old.tags.get(tag)) is not None and (before.digest, before.kind) == (held.digest, held.kind)
+        ]
+        durable.link_symlinks(unchanged, source, target)
+    for tag in record.tags.keys() - set(unchanged):
+        held = record.tags[tag]
+        durable.symlink(tag_target(record.name, held.digest, held.kind), target / tag)
+
+
+def _write_referrers(record: Record, target: Path) -> None:
+    durable.make_directory(target)
+    for subject, listed in record.referrers.items():
+        index = {"schemaVersion": 2, "mediaType": Kind.OCI_INDEX.media_type, "manifests": list(listed)}
+        durable.write_file(target / f"{subject}.json", json.dumps(index, separators=(",", ":")).encode())
+
+
+def read_record(layout: Layout, name: str, identity: str) -> Record:
+    """The record of one generation. Raises HostError where it is absent or does not parse."""
+    path = layout.generations / flat_name(name) / identity / "record.json"
+    try:
+        with durable.host_errors("read", path), open(path, "rb") as file:
+            return Record.parse(file.read())
+    except (ValueError, KeyError, TypeError, MirrordError) as error:
+        if isinstance(error, HostError):
+            raise
+        raise HostError(f"{path} does not parse: {error}; expected what a publication wrote") from error
+
+
+def generation_path(layout: Layout, name: str, identity: str) -> Path:
+    """Where a generation lies, as a snapshot's link says it: ``../../generations/<flat>/<id>``."""
+    return Path(os.pardir, os.pardir, layout.generations.name, flat_name(name), identity)

@@ -1,0 +1,146 @@
+"""One blob's download: bytes are hashed as they are written, and only what is verified and durable leaves `staging/`.
+
+A partial survives the process: the next one hashes what is there and asks for the rest. After a power cut it may hold
+zeros, so a mismatch of a *resumed* download says nothing about the upstream: it starts once from zero first.
+"""
+
+import os
+import stat
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from mirrord.errors import DigestMismatchError, HostError
+from mirrord.oci.digest import Digest
+from mirrord.store import durable
+from mirrord.store.layout import Layout
+from mirrord.store.pool import adopt
+
+T = TypeVar("T")
+
+_MODE = 0o600
+_IOV_MAX = 1024
+_CHUNK = 1 << 20
+_WRITEBACK = 8 << 20
+"""Bytes after which the kernel is asked to begin writing, so that the fsync at the end is short."""
+
+
+class Run(Protocol):
+    """Runs one blocking call on a worker thread of the store."""
+
+    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
+        """Await the call's result."""
+
+
+class Partial:
+    """A download in progress: what the registry room writes into. One at a time for a digest."""
+
+    def __init__(self, layout: Layout, digest: Digest, size: int, run: Run) -> None:
+        self._layout = layout
+        self._digest = digest
+        self._size = size
+        self._run = run
+        self._path = layout.partial(digest)
+        self._hasher = digest.hasher()
+        self._descriptor = -1
+        self._flushed = 0
+        self.offset = 0
+        """Bytes held so far: where a resumed transfer begins."""
+        self.resumed = False
+        """Whether some of the bytes were found on disk rather than received by this process."""
+
+    @property
+    def missing(self) -> int:
+        """Bytes still to come."""
+        return max(self._size - self.offset, 0)
+
+    async def open(self) -> None:
+        """Open or create the file and hash what is there. Raises HostError."""
+        await self._run(self._open)
+
+    async def write(self, chunks: Sequence[bytes]) -> None:
+        """Append ``chunks``: one worker call hashes and writes them. Raises HostError."""
+        await self._run(lambda: self._write(chunks))
+
+    async def restart(self) -> None:
+        """Forget all bytes. Raises HostError."""
+        await self._run(self._restart)
+
+    async def finish(self) -> None:
+        """Verify, make durable (B1), and move into the pool.
+
+        Raises DigestMismatchError, having forgotten all bytes, and HostError (the bytes are discarded: a failed
+        fsync is never tried again).
+        """
+        await self._run(self._finish)
+
+    async def close(self) -> None:
+        """Let go of the file; what is in it stays for a later resume."""
+        await self._run(self._close)
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._make_writable()
+        with durable.host_errors("open", self._path):
+            self._descriptor = os.open(self._path, flags, _MODE)
+            if os.fstat(self._descriptor).st_size > self._size:
+                os.ftruncate(self._descriptor, 0)
+            while chunk := os.read(self._descriptor, _CHUNK):
+                self._hasher.update(chunk)
+                self.offset += len(chunk)
+        self.resumed = self.offset > 0
+
+    def _make_writable(self) -> None:
+        """Mend what a run killed while it finished left: a read-only name, or one of the pool's own file."""
+        try:
+            found = os.lstat(self._path)
+        except FileNotFoundError:
+            return
+        if found.st_nlink > 1 or not stat.S_ISREG(found.st_mode):
+            durable.remove_tree(self._path)
+        elif stat.S_IMODE(found.st_mode) != _MODE:
+            with durable.host_errors("set the mode of", self._path):
+                os.chmod(self._path, _MODE)
+
+    def _write(self, chunks: Sequence[bytes]) -> None:
+        rest = [memoryview(chunk) for chunk in chunks]
+        for chunk in rest:
+            self._hasher.update(chunk)
+        total = sum(len(chunk) for chunk in rest)
+        with durable.host_errors("write", self._path):
+            written = os.writev(self._descriptor, rest[:_IOV_MAX])
+        if written != total:
+            durable.write_all(self._descriptor, b"".join(rest)[written:], self._path)
+        self.offset += total
+        if self.offset - self._flushed >= _WRITEBACK:
+            durable.start_writeback(self._descriptor, self._flushed, self.offset - self._flushed)
+            self._flushed = self.offset
+
+    def _restart(self) -> None:
+        with durable.host_errors("truncate", self._path):
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._hasher = self._digest.hasher()
+        self.offset = self._flushed = 0
+        self.resumed = False
+
+    def _finish(self) -> None:
+        got = f"{self._digest.algorithm}:{self._hasher.hexdigest()}"
+        if self.offset != self._size or got != str(self._digest):
+            held = self.offset
+            self._restart()
+            raise DigestMismatchError(
+                f"blob {self._digest}: expected {self._size} bytes with that digest, got {held} bytes with {got}"
+            )
+        try:
+            with durable.host_errors("set the mode of", self._path):
+                os.fchmod(self._descriptor, durable.FILE_MODE)
+            durable.sync_file(self._descriptor, self._path)
+        except HostError:
+            durable.unlink(self._path, missing_ok=True)
+            raise
+        adopt(self._layout, self._path, self._digest, self._size)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

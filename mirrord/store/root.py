@@ -1,0 +1,204 @@
+"""One root directory: marking it, opening it for the one writer, and the probes that say it can hold a mirror."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pwd
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mirrord.errors import HostError
+from mirrord.store import durable
+from mirrord.store.layout import FORMAT, LOCK, Layout
+from mirrord.store.sweep import sweep
+
+_log = structlog.get_logger()
+
+_REFUSED = {"nfs", "nfs4", "cifs", "smb3", "9p"}
+_DOUBTFUL = {"overlay", "fuse", "fuseblk", "vfat", "exfat", "ntfs3"}
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root held by this process as its one writer."""
+
+    layout: Layout
+    next_sequence: int
+    """The number the next publication may take: above every snapshot and generation on disk."""
+
+
+def create(path: Path) -> Layout:
+    """Make ``path`` (absent or an existing directory) and mark it as a root; a root stays as it is."""
+    layout = Layout(path)
+    with durable.host_errors("look at", path):
+        present = path.is_dir()
+        if not present and not path.parent.is_dir():
+            raise HostError(
+                f"cannot create {path}: its parent {path.parent} is absent; create it, or mount its disk first"
+            )
+    if not present:
+        durable.make_directory(path)
+    if not layout.mark.exists():
+        mark = json.dumps({"schema": "mirrord.root/1", "format": FORMAT, "created": _now()}).encode() + b"\n"
+        durable.replace_file(layout.mark, mark, mode=0o644)
+        durable.sync_directory(path.parent)
+    _make_rooms(layout)
+    return layout
+
+
+@contextlib.contextmanager
+def hold(path: Path, command: str) -> Iterator[Root]:
+    """Hold ``path`` as its one writer until the end of the block: lock, checks, probes, and the sweep of dead runs.
+
+    An absent root is created. Raises HostError: not a root, another writer (named), another user's, two filesystems,
+    a filesystem without hardlinks, a newer format.
+    """
+    os.umask(0o022)
+    layout = Layout(path)
+    if not os.path.lexists(path):
+        create(path)
+    with _locked(layout, command):
+        _check_mark(layout)
+        _make_rooms(layout)
+        _check_filesystem(layout)
+        yield Root(layout, sweep(layout) + 1)
+
+
+@contextlib.contextmanager
+def _locked(layout: Layout, command: str) -> Iterator[None]:
+    """Flock the directory itself: nobody can unlink that; the file ``lock`` only says who holds it."""
+    with durable.host_errors("open", layout.root):
+        if not layout.root.is_dir():
+            raise HostError(f"{layout.root} is not a directory; expected a mirrord root")
+        descriptor = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.EAGAIN, errno.EACCES}:
+                raise durable.host_error("lock", layout.root, error) from error
+            raise HostError(
+                f"{layout.root} is in use by {_holder(layout)}; there can be one writer at a time"
+            ) from error
+        if layout.mark.is_file():
+            _name_holder(layout.root / LOCK, {"pid": os.getpid(), "command": command, "since": _now()})
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _name_holder(path: Path, holder: Mapping[str, object]) -> None:
+    with durable.host_errors("write", path), open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(holder) + "\n")
+
+
+def _holder(layout: Layout) -> str:
+    try:
+        holder = json.loads((layout.root / LOCK).read_bytes())
+        return f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _check_mark(layout: Layout) -> None:
+    root = layout.root
+    try:
+        mark: Any = json.loads(layout.mark.read_bytes())
+        form = int(mark["format"])
+        owner = layout.mark.stat().st_uid
+    except FileNotFoundError:
+        raise HostError(
+            f"{root} has no {layout.mark.name}, so it is not a mirrord root (or its disk is not mounted); "
+            f"if it is meant to become one: mirrord init {root}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HostError(f"{layout.mark} can't be read: {error}; expected the mark that `mirrord init` wrote") from error
+    if form > FORMAT:
+        raise HostError(f"{root} has format {form}, newer than the {FORMAT} this mirrord knows; use the newer mirrord")
+    if owner != os.geteuid():
+        raise HostError(
+            f"{root} belongs to {_user(owner)}, and this is {_user(os.geteuid())}; run: sudo -u {_user(owner)} "
+            + " ".join(["mirrord", *sys.argv[1:]])
+        )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"
+
+
+def _make_rooms(layout: Layout) -> None:
+    made = [
+        durable.make_directory(directory, mode)
+        for directory, mode in (
+            (layout.root / "pool", durable.DIRECTORY_MODE),
+            (layout.root / "pool" / "sha256", durable.DIRECTORY_MODE),
+            (layout.root / "pool" / "sha512", durable.DIRECTORY_MODE),
+            (layout.content, durable.DIRECTORY_MODE),
+            (layout.generations, durable.DIRECTORY_MODE),
+            (layout.snapshots, durable.DIRECTORY_MODE),
+            (layout.staging, durable.PRIVATE_MODE),
+            (layout.trash, durable.PRIVATE_MODE),
+            (layout.state, durable.PRIVATE_MODE),
+        )
+    ]
+    if any(made):
+        with durable.Barrier(layout.root) as barrier:
+            barrier.wait()
+
+
+def _check_filesystem(layout: Layout) -> None:
+    """Do once, in `staging/`, what every run relies on: a link of a file and of a symlink, and names that keep case."""
+    kind, inner = _mounts(layout.root)
+    if inner:
+        raise HostError(
+            f"{inner} is a mount of its own inside {layout.root}: the root would be on two filesystems (or two mounts "
+            "of one), and bytes could not be hardlinked; make it one, or mount the whole root there"
+        )
+    if kind in _REFUSED:
+        raise HostError(
+            f"{layout.root} is on {kind}: locks and durable renames can't be relied on there; use a local disk"
+        )
+    if kind in _DOUBTFUL:
+        _log.warning("root.doubtful_filesystem", root=str(layout.root), filesystem=kind)
+    with tempfile.TemporaryDirectory(prefix=".probe.", dir=layout.staging) as directory:
+        probe = Path(directory)
+        durable.write_file(probe / "file", b"")
+        durable.symlink("file", probe / "symlink")
+        for name in ("file", "symlink"):
+            with durable.host_errors("hardlink", probe / name):
+                durable.link(probe / name, probe / f"{name}.link")
+        if not (probe / "symlink.link").is_symlink():
+            raise HostError(f"{layout.root} is on a filesystem that can't hardlink a symlink; use ext4, xfs or btrfs")
+        if (probe / "FILE").exists():
+            raise HostError(f"{layout.root} is on a filesystem that ignores case: tags would collide; use ext4 or xfs")
+
+
+def _mounts(root: Path) -> tuple[str, str]:
+    """The type of the filesystem ``root`` is on, and a mount point inside it; "" for what there is not."""
+    real, device = root.resolve(), root.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    kind = inner = ""
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
+        fields = line.split()
+        if fields[2] == wanted:
+            kind = fields[fields.index("-") + 1].partition(".")[0]
+        point = Path(fields[4].replace("\\040", " "))
+        if real in point.parents:
+            inner = str(point)
+    return kind, inner
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

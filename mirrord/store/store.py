@@ -1,0 +1,136 @@
+"""The store as async code sees it: every call runs on the store's worker threads; small files and links in batches."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, Self
+
+from mirrord.errors import HostError
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Descriptor, Manifest
+from mirrord.store import content, pool, publish, sweep
+from mirrord.store.batches import Batches
+from mirrord.store.change import Change
+from mirrord.store.partial import Partial
+from mirrord.store.reader import Reader
+from mirrord.store.root import Root, hold
+
+SMALL = 1 << 20
+"""Bytes below which a blob is held in memory and written with its batch; larger ones stream into a file each."""
+_BATCH_FILES = 512
+_BATCH_BYTES = 32 << 20
+
+
+class Reserve(Protocol):
+    """How much of a filesystem stays free."""
+
+    def bytes_of(self, total: int) -> int:
+        """The bytes to keep free on a filesystem of ``total`` bytes."""
+
+
+class Store(Reader):
+    """One root, held by this process as its one writer. Made by `open_store`."""
+
+    def __init__(self, root: Root, threads: ThreadPoolExecutor, reserve: Reserve) -> None:
+        super().__init__(root.layout, threads)
+        self._reserve = reserve
+        self._downloads: set[Partial] = set()
+        self._sequence = root.next_sequence
+        self._publishing = asyncio.Lock()
+        self._repositories: dict[str, asyncio.Lock] = {}
+        self._small = Batches(
+            self._commit_small, _BATCH_BYTES, lambda f: max(len(f.content), _BATCH_BYTES // _BATCH_FILES)
+        )
+        self._completions = Batches(self._commit_completions, _BATCH_FILES, lambda _: 1)
+
+    def repository_lock(self, name: str) -> asyncio.Lock:
+        """The lock of one repository: held from the first presence check until its changes are published or failed."""
+        return self._repositories.setdefault(name, asyncio.Lock())
+
+    async def survey(self, repository: str, blobs: Sequence[Descriptor]) -> content.Survey:
+        """Where the blobs of a manifest are: in the repository, in the pool, nowhere."""
+        return await self.run(lambda: content.survey(self.layout, repository, blobs))
+
+    async def add_small(self, digest: Digest, verified: bytes) -> None:
+        """Put verified bytes into the pool with the next batch; durable on return. Raises HostError."""
+        await self._small.add(pool.SmallFile(digest, verified))
+
+    async def in_pool(self, blob: Descriptor) -> bool:
+        """Whether the pool has a blob."""
+        return await self.run(lambda: pool.size_in_pool(self.layout, blob.digest) == blob.size)
+
+    @contextlib.asynccontextmanager
+    async def download(self, blob: Descriptor) -> AsyncIterator[Partial]:
+        """A partial to stream a large blob into, its space promised. Raises HostError when the disk is too full."""
+        partial = Partial(self.layout, blob.digest, blob.size, self.run)
+        self._require_room(blob.size, f"blob {blob.digest}")
+        self._downloads.add(partial)
+        try:
+            await partial.open()
+            yield partial
+        finally:
+            self._downloads.discard(partial)
+            await partial.close()
+
+    async def complete(self, repository: str, manifest: Manifest, blobs: Sequence[Descriptor]) -> bool:
+        """Make a manifest visible by digest: its blobs and children are there. False: bytes left the pool meanwhile."""
+        await self.add_small(manifest.digest, manifest.raw)
+        return await self._completions.add(content.Completion(repository, manifest, tuple(blobs)))
+
+    async def publish(self, changes: Sequence[Change], reason: publish.Reason) -> publish.Publication | None:
+        """Publish changes on top of what is served now; None where nothing changes. Raises HostError."""
+        async with self._publishing:
+            sequence, self._sequence = self._sequence, self._sequence + 1
+            return await self.run(lambda: publish.publish(self.layout, changes, sequence, reason))
+
+    async def remove_partials(self, keep: frozenset[Digest], *, only_expired: bool) -> None:
+        """Remove partial downloads that nothing needs."""
+        names = frozenset(map(str, keep))
+        await self.run(lambda: sweep.remove_partials(self.layout, names, only_expired=only_expired))
+
+    def _require_room(self, size: int, what: str) -> None:
+        filesystem = os.statvfs(self.layout.staging)
+        free = filesystem.f_bavail * filesystem.f_frsize
+        keep = self._reserve.bytes_of(filesystem.f_blocks * filesystem.f_frsize)
+        promised = sum(partial.missing for partial in self._downloads)
+        if free - promised - size < keep:
+            raise HostError(
+                f"no room for {what} ({size} bytes): {free} bytes are free on {self.layout.root}, "
+                f"{promised} of them promised to downloads under way, and {keep} are kept free (reserve:)"
+            )
+
+    async def _commit_small(self, batch: Sequence[pool.SmallFile]) -> Sequence[None]:
+        unique = list({file.digest: file for file in batch}.values())
+        self._require_room(sum(len(file.content) for file in unique), f"{len(unique)} small files")
+        await self.run(lambda: pool.add_small(self.layout, unique))
+        return [None] * len(batch)
+
+    async def _commit_completions(self, batch: Sequence[content.Completion]) -> Sequence[bool]:
+        return await self.run(lambda: content.complete(self.layout, batch))
+
+    @contextlib.asynccontextmanager
+    async def _committing(self) -> AsyncIterator[Self]:
+        drains = [asyncio.create_task(self._small.drain()), asyncio.create_task(self._completions.drain())]
+        try:
+            yield self
+        finally:
+            for drain in drains:
+                drain.cancel()
+            await asyncio.wait(drains)
+
+
+@contextlib.asynccontextmanager
+async def open_store(path: Path, *, command: str, threads: int, reserve: Reserve) -> AsyncIterator[Store]:
+    """Hold the root at ``path`` as its writer until the end of the block. Raises HostError (see `root.hold`)."""
+    with ThreadPoolExecutor(threads, "store") as pool_of_threads:
+        loop = asyncio.get_running_loop()
+        held = contextlib.ExitStack()
+        root = await loop.run_in_executor(pool_of_threads, held.enter_context, hold(path, command))
+        try:
+            async with Store(root, pool_of_threads, reserve)._committing() as store:  # noqa: SLF001 - its own factory
+                yield store
+        finally:
+            await loop.run_in_executor(pool_of_threads, held.close)

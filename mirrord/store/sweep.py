@@ -1,0 +1,70 @@
+"""What a writer clears away before it begins: the leavings of runs that died. Downloads worth resuming stay."""
+
+import os
+import time
+from pathlib import Path
+
+from mirrord.store import durable
+from mirrord.store.layout import CURRENT, LOCK, MARK, Layout, generation_sequence, snapshot_sequence
+
+_TEMPORARY = tuple(f".{name}." for name in (CURRENT, LOCK, MARK))
+
+PARTIAL_LIFETIME = 7 * 24 * 3600
+"""Seconds after which a partial download that nobody resumed goes."""
+
+
+def sweep(layout: Layout) -> int:
+    """Clear what dead runs left and give the highest sequence number in use (0 in an empty root).
+
+    Only with the root's lock: whatever is in ``staging/`` then belongs to nobody. A generation is trusted because a
+    snapshot names it, never because its directory exists: one that none names was never published, and goes.
+    """
+    for name in os.listdir(layout.root):
+        if name.startswith(_TEMPORARY):
+            durable.unlink(layout.root / name)
+    for entry in os.scandir(layout.staging):
+        if entry.path != str(layout.trash) and not _is_resumable(entry):
+            durable.remove_tree(Path(entry.path))
+    snapshots = [name for name in os.listdir(layout.snapshots) if snapshot_sequence(name) is not None]
+    published = _named_generations(layout, snapshots)
+    highest = max((snapshot_sequence(name) or 0 for name in snapshots), default=0)
+    for flat in os.listdir(layout.generations):
+        for name in os.listdir(layout.generations / flat):
+            sequence = generation_sequence(name)
+            if sequence is None:
+                continue  # not ours: verify reports it
+            highest = max(highest, sequence)
+            if published is not None and (flat, name) not in published:
+                durable.rename(layout.generations / flat / name, layout.trash / f"{flat}{name}")
+    for entry in os.scandir(layout.trash):
+        durable.remove_tree(Path(entry.path))
+    return highest
+
+
+def remove_partials(layout: Layout, keep: frozenset[str], *, only_expired: bool) -> None:
+    """Remove partial downloads but those of the digests in ``keep``; ``only_expired``: only those of 7 days ago."""
+    for entry in os.scandir(layout.staging):
+        if not entry.name.endswith(".part") or entry.name.removesuffix(".part") in keep:
+            continue
+        if not only_expired or not _is_resumable(entry):
+            durable.unlink(Path(entry.path), missing_ok=True)
+
+
+def _is_resumable(entry: "os.DirEntry[str]") -> bool:
+    if not entry.name.endswith(".part") or not entry.is_file(follow_symlinks=False):
+        return False
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime < PARTIAL_LIFETIME
+
+
+def _named_generations(layout: Layout, snapshots: list[str]) -> set[tuple[str, str]] | None:
+    """Every (flat name, generation) a snapshot names; None where one can't be read: then nothing is cleared."""
+    named: set[tuple[str, str]] = set()
+    for snapshot in snapshots:
+        directory = layout.snapshots / snapshot
+        try:
+            for entry in os.scandir(directory):
+                if entry.is_symlink():
+                    named.add((entry.name, os.readlink(entry.path).rpartition("/")[2]))
+        except OSError:
+            return None
+    return named

@@ -1,0 +1,124 @@
+"""What became of each image in a run, and the run as a whole: values, and the JSON that `--json` prints."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mirrord.errors import DeferredError, HostError, MirrordError
+from mirrord.oci.digest import Digest
+
+
+class Status(StrEnum):
+    """What became of one image."""
+
+    UNCHANGED = "unchanged"
+    ADDED = "added"
+    UPDATED = "updated"
+    COMPLETED = "completed"
+    """Its digest was held, but not all that is chosen of it: now it is."""
+    REMOVED = "removed"
+    KEPT = "kept"
+    """The upstream no longer has it; the copy stays."""
+    DEFERRED = "deferred"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One image of a run: a tag, a digest, or (where its tags could not be found out) an entry of the config."""
+
+    name: str
+    """As the mirror serves it: ``quay.io/coreos/flannel:v0.11.0``."""
+    status: Status
+    digest: Digest | None = None
+    previous: Digest | None = None
+    error: MirrordError | None = None
+    warning: str = ""
+
+    @classmethod
+    def of_error(cls, name: str, error: MirrordError, previous: Digest | None = None) -> "Outcome":
+        """A failed image, or a deferred one where the upstream asked to wait; what is served of it stays."""
+        status = Status.DEFERRED if isinstance(error, DeferredError) else Status.FAILED
+        return cls(name, status, previous, previous, error)
+
+    def document(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        found: dict[str, object] = {"name": self.name, "status": str(self.status)}
+        if self.digest:
+            found["digest"] = str(self.digest)
+        if self.previous and self.previous != self.digest:
+            found["previous"] = str(self.previous)
+        if self.error:
+            found |= {"owner": str(self.error.owner), "error": str(self.error)}
+        if isinstance(self.error, DeferredError):
+            found["retry_after_seconds"] = round(self.error.seconds)
+        if self.warning:
+            found["warning"] = self.warning
+        return found
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of a run under way; whoever shows progress reads them."""
+
+    images_found: int = 0
+    images_done: int = 0
+    bytes_expected: int = 0
+    """Of the blobs known so far to be fetched."""
+    bytes_fetched: int = 0
+    blobs_fetched: int = 0
+    blobs_linked: int = 0
+    bytes_linked: int = 0
+    """Of blobs another repository had: no request, no disk."""
+    working_on: dict[str, None] = field(default_factory=dict)
+    """Names of the images in work, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run."""
+
+    run_id: str
+    outcomes: tuple[Outcome, ...]
+    snapshots: tuple[str, ...]
+    """What it published, in order; empty where nothing changed."""
+    seconds: float
+    requests: int
+    progress: Progress
+    dry: bool = False
+    problem: MirrordError | None = None
+    """Why complete images could not be published."""
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """Images by what became of them."""
+        return Counter(outcome.status for outcome in self.outcomes)
+
+    @property
+    def is_host_at_fault(self) -> bool:
+        """Whether anything failed by this host's fault."""
+        return any(isinstance(error, HostError) for error in self._errors())
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether any image failed; a deferred one has not."""
+        return self.problem is not None or self.counts[Status.FAILED] > 0
+
+    def _errors(self) -> Sequence[MirrordError | None]:
+        return [self.problem, *(outcome.error for outcome in self.outcomes)]
+
+    def document(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        return {
+            "run": self.run_id,
+            "dry_run": self.dry,
+            "snapshots": list(self.snapshots),
+            "counts": {str(status): count for status, count in sorted(self.counts.items())},
+            "seconds": round(self.seconds, 3),
+            "requests": self.requests,
+            "bytes_fetched": self.progress.bytes_fetched,
+            "bytes_linked": self.progress.bytes_linked,
+            "problem": None if self.problem is None else {"owner": str(self.problem.owner), "error": str(self.problem)},
+            "images": [outcome.document() for outcome in self.outcomes],
+        }

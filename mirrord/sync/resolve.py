@@ -1,0 +1,135 @@
+"""Before anything is fetched: what a repository's rules select, what is held of it, and what the upstream says now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from mirrord.config.images import Image, config_for, images_of
+from mirrord.config.select import needs_list
+from mirrord.errors import ConfigError, MirrordError, UpstreamError
+from mirrord.oci.digest import Digest
+from mirrord.oci.platform import PlatformChoice
+from mirrord.oci.reference import Reference, Repository
+from mirrord.registry.client import Registries
+from mirrord.store.reader import Reader
+from mirrord.store.record import Held, Record, Source
+from mirrord.sync.decide import Decision, RepositoryPlan, decide
+from mirrord.sync.followers import Listing
+from mirrord.sync.outcome import Status
+
+_COMMAND = "command"
+"""Where the rule of an image is written that somebody added by command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """One repository, decided: what to ask about each of its images."""
+
+    plan: RepositoryPlan
+    upstream: Repository
+    record: Record | None
+    decision: Decision
+    listing: Listing
+    children: Mapping[str, tuple[Digest, ...]]
+    """By tag or digest, the manifests below each image that is complete here."""
+
+    def held(self, key: str | Digest) -> Held | None:
+        """What is served under a tag or (of an image configured so) a digest."""
+        if self.record is None:
+            return None
+        return self.record.tags.get(key) if isinstance(key, str) else self.record.digests.get(key)
+
+    def source(self, tag: str) -> Source:
+        """Who asked for a tag: a command's tag stays a command's, until the config names it too."""
+        image = self.decision.tags.get(tag)
+        return Source.COMMAND if image is not None and image.where == _COMMAND else self.plan.source
+
+
+async def resolve(plan: RepositoryPlan, registries: Registries, reader: Reader) -> Resolved:
+    """Decide what a run asks about one repository. A failing list fails only the images whose rules need it."""
+    record = await reader.record(plan.name)
+    upstream = plan.images[0].repository if plan.images else _upstream_of(plan, record)
+    listing = Listing(registries, upstream)
+    listed, failed = None, None
+    if any(needs_list(image.tags) for image in plan.images):
+        try:
+            listed = await listing.tags()
+        except MirrordError as error:
+            failed = error
+    if failed is None:
+        decision = decide(plan, listed, record)
+    else:
+        helped = tuple(image for image in plan.images if not needs_list(image.tags))
+        decision = decide(replace(plan, images=helped, may_drop=False), None, record)
+        decision.problems += [(image, failed) for image in plan.images if image not in helped]
+    _add_images_of_commands(plan, upstream, record, decision)
+    children = await reader.held_children(plan.name, _choices(record, decision))
+    return Resolved(plan, upstream, record, decision, listing, children)
+
+
+def _upstream_of(plan: RepositoryPlan, record: Record | None) -> Repository:
+    if record is None:
+        raise ConfigError(f"{plan.name}: the mirror does not hold it any more")
+    return record.upstream
+
+
+def _add_images_of_commands(
+    plan: RepositoryPlan, upstream: Repository, record: Record | None, decision: Decision
+) -> None:
+    """What somebody added by command is refreshed by every run that is about its repository."""
+    for tag, held in (record.tags if record else {}).items():
+        wanted = plan.only is None or tag in plan.only
+        if held.source is Source.COMMAND and wanted and tag not in decision.tags and plan.source is Source.CONFIG:
+            (image,) = images_of(config_for([str(Reference(upstream, tag))], None))
+            decision.tags[tag] = replace(image, where=_COMMAND)
+
+
+def _choices(record: Record | None, decision: Decision) -> Mapping[str, tuple[Digest, PlatformChoice]]:
+    tags = record.tags if record else {}
+    held = {tag: (tags[tag].digest, image.platforms) for tag, image in decision.tags.items() if tag in tags}
+    return held | {str(digest): (digest, image.platforms) for digest, image in decision.digests.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one HEAD (or none) says about an image."""
+
+    status: Status
+    digest: Digest
+
+
+async def look_at_tag(found: Resolved, registries: Registries, tag: str, image: Image) -> Look:
+    """Compare one tag with the upstream, in one HEAD at most.
+
+    COMPLETED: the digest is the one held, but not all that is chosen of it is there. Raises MirrordError.
+    """
+    held, children = found.held(tag), found.children.get(tag)
+    is_complete = held is not None and children is not None and set(children) == set(held.children)
+    if held and is_complete and any(fnmatchcase(tag, pattern) for pattern in image.immutable):
+        return Look(Status.UNCHANGED, held.digest)
+    head = await registries.head_manifest(found.upstream, tag)
+    digest = head.digest or (await registries.get_manifest(found.upstream, tag)).digest
+    check_pin(image, tag, digest)
+    if held is None:
+        return Look(Status.ADDED, digest)
+    if digest != held.digest:
+        return Look(Status.UPDATED, digest)
+    return Look(Status.UNCHANGED if is_complete else Status.COMPLETED, digest)
+
+
+def look_at_digest(found: Resolved, digest: Digest) -> Look:
+    """Compare an image configured by digest with what is held: no request, it can't change."""
+    held, children = found.held(digest), found.children.get(str(digest))
+    if held is None:
+        return Look(Status.ADDED, digest)
+    is_complete = children is not None and set(children) == set(held.children)
+    return Look(Status.UNCHANGED if is_complete else Status.COMPLETED, digest)
+
+
+def check_pin(image: Image, tag: str, digest: Digest) -> None:
+    """Raise UpstreamError where ``tag`` is pinned to another digest."""
+    if image.digest is not None and digest != image.digest:
+        raise UpstreamError(
+            f"{image.repository}:{tag} is pinned to {image.digest} ({image.where}), and the upstream has moved it to "
+            f"{digest}; look at what changed, then change the pin or keep what is served"
+        )

@@ -1,0 +1,105 @@
+"""Bringing blobs into the pool, each digest once in a run however many images want it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from mirrord.errors import DigestMismatchError, MirrordError
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Descriptor
+from mirrord.oci.reference import Repository
+from mirrord.registry.client import Registries
+from mirrord.store.partial import Partial
+from mirrord.store.store import SMALL, Store
+from mirrord.sync.outcome import Progress
+
+_log = structlog.get_logger()
+
+
+class Transfer:
+    """Fetches blobs of one run: verified by the store, one writer a digest, a failure remembered for the run."""
+
+    def __init__(self, registries: Registries, store: Store, progress: Progress) -> None:
+        self._registries = registries
+        self._store = store
+        self._progress = progress
+        self._flights: dict[Digest, asyncio.Event] = {}
+        self._failed: dict[tuple[Repository, Digest], MirrordError] = {}
+        self.unfinished: set[Digest] = set()
+        """Digests some image needs and does not have yet: their partial downloads are worth keeping."""
+
+    async def bring(self, repository: Repository, blob: Descriptor) -> None:
+        """Have ``blob`` in the pool, durable. Raises what the upstream, the network or the host made fail."""
+        while (flight := self._flights.get(blob.digest)) is not None:
+            await flight.wait()
+        if await self._store.in_pool(blob):
+            return
+        if (known := self._failed.get((repository, blob.digest))) is not None:
+            raise known
+        if (flight := self._flights.get(blob.digest)) is not None:  # another began while the disk was asked
+            await self.bring(repository, blob)
+            return
+        self._flights[blob.digest] = landed = asyncio.Event()
+        self.unfinished.add(blob.digest)
+        self._progress.bytes_expected += blob.size
+        try:
+            await self._fetch(repository, blob)
+            self.unfinished.discard(blob.digest)
+        except MirrordError as error:
+            self._failed[repository, blob.digest] = error
+            raise
+        finally:
+            del self._flights[blob.digest]
+            landed.set()
+
+    async def _fetch(self, repository: Repository, blob: Descriptor) -> None:
+        if blob.size < SMALL:
+            content = await self._registries.get_blob(repository, blob)
+            self._progress.bytes_fetched += len(content)
+            await self._store.add_small(blob.digest, content)
+        else:
+            async with self._store.download(blob) as partial:
+                await self._stream(repository, blob, partial)
+        self._progress.blobs_fetched += 1
+        _log.debug("blob.fetched", repository=str(repository), digest=str(blob.digest), bytes=blob.size)
+
+    async def _stream(self, repository: Repository, blob: Descriptor, partial: Partial) -> None:
+        """Stream until the store has verified it. A resumed download that does not match proves nothing: begin again.
+
+        A fresh one that does not match is fetched once more, then it is the upstream's to mend.
+        """
+        if partial.resumed:
+            _log.info("blob.resumed", repository=str(repository), digest=str(blob.digest), offset=partial.offset)
+            self._progress.bytes_expected -= partial.offset
+        attempts_left = 2 if partial.resumed else 1
+        sink = _Counted(partial, self._progress)
+        while True:
+            await self._registries.fetch_blob(repository, blob, sink)
+            try:
+                return await partial.finish()
+            except DigestMismatchError as error:
+                if not attempts_left:
+                    raise DigestMismatchError(
+                        f"{repository.host} sends wrong bytes for {repository}: {error}; tried again from the start"
+                    ) from error
+            attempts_left -= 1
+
+
+class _Counted:
+    """A partial that counts what is written for whoever shows progress."""
+
+    def __init__(self, partial: Partial, progress: Progress) -> None:
+        self._partial = partial
+        self._progress = progress
+
+    @property
+    def offset(self) -> int:
+        return self._partial.offset
+
+    async def write(self, chunks: Sequence[bytes]) -> None:
+        await self._partial.write(chunks)
+        self._progress.bytes_fetched += sum(map(len, chunks))
+
+    async def restart(self) -> None:
+        await self._partial.restart()

@@ -1,0 +1,152 @@
+"""Completing one image: everything below its manifest that was chosen, depth first, children before their index."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mirrord.errors import ConfigError, InvalidManifestError, MirrordError, NotFoundError, UpstreamError
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Descriptor, Manifest, read_platform
+from mirrord.oci.platform import Platform, PlatformChoice
+from mirrord.oci.reference import Repository
+from mirrord.registry.client import Registries
+from mirrord.store.record import Held, Source
+from mirrord.store.store import Store
+from mirrord.sync.outcome import Progress
+from mirrord.sync.transfer import Transfer
+
+_MAX_DEPTH = 4
+"""Indexes within indexes."""
+_MAX_CONFIG = 4 << 20
+_IMAGE_CONFIGS = frozenset(
+    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one manifest and all below it come to."""
+
+    sizes: dict[Digest, int]
+    """Bytes by digest: manifests and blobs held."""
+    children: tuple[Digest, ...] = ()
+    """Manifests below it, at any depth."""
+    platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Completes images of one repository."""
+
+    registries: Registries
+    store: Store
+    transfer: Transfer
+    progress: Progress
+    name: str
+    """The repository's name on the mirror."""
+    upstream: Repository
+
+    async def complete(self, manifest: Manifest, choice: PlatformChoice, source: Source) -> Held:
+        """Have all of ``manifest`` that is chosen, durable and visible by digest; give its record.
+
+        Raises MirrordError: then the manifest is not visible (children that were completed are, and stay).
+        """
+        part = await self._complete(manifest, choice, 0)
+        return Held(
+            digest=manifest.digest,
+            kind=manifest.kind,
+            size=sum(part.sizes.values()),
+            platforms=tuple(dict.fromkeys(map(str, part.platforms))),
+            children=part.children,
+            first_seen=datetime.now(UTC).isoformat(timespec="seconds"),
+            source=source,
+        )
+
+    async def _complete(self, manifest: Manifest, choice: PlatformChoice, depth: int) -> Part:
+        if manifest.kind.is_index:
+            return await self._complete_index(manifest, choice, depth)
+        blobs = [blob for blob in manifest.blobs if not blob.is_foreign]
+        found = await self.store.survey(self.name, blobs)
+        self.progress.blobs_linked += len(found.pooled)
+        self.progress.bytes_linked += sum(blob.size for blob in found.pooled)
+        await _all(self.transfer.bring, [(self.upstream, blob) for blob in found.absent])
+        await self._link(manifest, [*found.pooled, *found.absent])
+        sizes = {blob.digest: blob.size for blob in blobs} | {manifest.digest: len(manifest.raw)}
+        platform = await self._platform_of(manifest)
+        return Part(sizes, platforms=(platform,) if platform else ())
+
+    async def _complete_index(self, manifest: Manifest, choice: PlatformChoice, depth: int) -> Part:
+        if depth >= _MAX_DEPTH:
+            raise InvalidManifestError(f"{self.upstream}@{manifest.digest}: indexes nested deeper than {_MAX_DEPTH}")
+        chosen = manifest.chosen(choice)
+        if not manifest.offers(choice):
+            offered = ", ".join(sorted({str(c.platform) for c in manifest.children if c.platform}))
+            raise ConfigError(f"{self.upstream}@{manifest.digest} has none of the platforms {choice}; it has {offered}")
+        parts = await _all(self._complete_child, [(manifest, child, choice, depth) for child in chosen])
+        await self._link(manifest, [])
+        sizes = {manifest.digest: len(manifest.raw)}
+        for part in parts:
+            sizes |= part.sizes
+        below = [digest for child, part in zip(chosen, parts, strict=True) for digest in (child.digest, *part.children)]
+        platforms = [
+            platform
+            for child, part in zip(chosen, parts, strict=True)
+            for platform in ((child.platform,) if child.platform else part.platforms)
+            if not platform.is_unknown
+        ]
+        return Part(sizes, tuple(dict.fromkeys(below)), tuple(platforms))
+
+    async def _complete_child(self, parent: Manifest, child: Descriptor, choice: PlatformChoice, depth: int) -> Part:
+        held = await self.store.read_manifest(self.name, child.digest)
+        if held is not None and not held.kind.is_index:  # present is complete
+            blobs = [blob for blob in held.blobs if not blob.is_foreign]
+            platform = None if child.platform else await self._platform_of(held)
+            sizes = {blob.digest: blob.size for blob in blobs} | {held.digest: len(held.raw)}
+            return Part(sizes, platforms=(platform,) if platform else ())
+        return await self._complete(held or await self._get_child(parent, child), choice, depth + 1)
+
+    async def _get_child(self, parent: Manifest, child: Descriptor) -> Manifest:
+        try:
+            manifest = await self.registries.get_manifest(self.upstream, child.digest)
+        except NotFoundError as error:
+            platform = f" ({child.platform})" if child.platform else ""
+            raise UpstreamError(
+                f"{self.upstream.host} lists {child.digest}{platform} in {self.upstream}@{parent.digest}, but does not "
+                "have it; choose other platforms, or ask its publisher"
+            ) from error
+        if len(manifest.raw) != child.size:
+            raise InvalidManifestError(
+                f"{self.upstream}@{parent.digest} says {child.size} bytes for {child.digest}, "
+                f"which has {len(manifest.raw)}"
+            )
+        return manifest
+
+    async def _link(self, manifest: Manifest, blobs: list[Descriptor]) -> None:
+        if not await self.store.complete(self.name, manifest, blobs):  # bytes left the pool since they were seen
+            await _all(self.transfer.bring, [(self.upstream, blob) for blob in blobs])
+            if not await self.store.complete(self.name, manifest, blobs):
+                raise UpstreamError(
+                    f"{self.upstream}@{manifest.digest}: its blobs left the pool twice; next run tries again"
+                )
+
+    async def _platform_of(self, manifest: Manifest) -> Platform | None:
+        config = manifest.config
+        if config is None or config.media_type not in _IMAGE_CONFIGS or config.size > _MAX_CONFIG:
+            return None
+        path = self.store.layout.blob(self.name, config.digest)
+        return read_platform(await self.store.run(path.read_bytes))
+
+
+async def _all(call: Callable[..., Coroutine[Any, Any, Any]], arguments: list[tuple[Any, ...]]) -> list[Any]:
+    """Run ``call`` with each of ``arguments`` at once; the first failure cancels the others and is raised alone."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(call(*each)) for each in arguments]
+    except ExceptionGroup as failed:
+        errors = [error for error in failed.exceptions if isinstance(error, MirrordError)]
+        if len(errors) == len(failed.exceptions):
+            raise errors[0] from None
+        raise
+    return [task.result() for task in running]

@@ -1,0 +1,39 @@
+"""A sink in memory, for tests of what streams blobs."""
+
+import asyncio
+from collections.abc import Sequence
+
+
+class MemorySink:
+    """Keeps what it gets, and how it got it."""
+
+    def __init__(self, held: bytes = b"") -> None:
+        self.content = bytearray(held)
+        self.batches: list[int] = []
+        """Bytes of each write."""
+        self.restarts = 0
+        self.fails: Exception | None = None
+        """Raised by the next write."""
+        self._writing = False
+
+    @property
+    def offset(self) -> int:
+        """Bytes held."""
+        return len(self.content)
+
+    async def write(self, chunks: Sequence[bytes]) -> None:
+        """Take chunks; a second write at the same time is an error."""
+        assert not self._writing
+        self._writing = True
+        await asyncio.sleep(0)
+        if self.fails:
+            raise self.fails
+        self.batches.append(sum(map(len, chunks)))
+        for chunk in chunks:
+            self.content += chunk
+        self._writing = False
+
+    async def restart(self) -> None:
+        """Forget all."""
+        self.restarts += 1
+        self.content.clear()
