@@ -36,13 +36,13 @@ def _named_host(text: str) -> str:
 
 def parse_origin(text: str) -> str:
     """``https://host[:port]``, without anything after it. Raises ValueError."""
+    if "@" in text:
+        raise ValueError("this address holds credentials; they belong in username and password_file or the like")
     parts = _split(text)
     if parts.scheme not in {"http", "https"}:
         if re.fullmatch(r"[A-Za-z0-9.\[\]:-]+", text) and "://" not in text:
             raise ValueError(f"{shown(text)} has no scheme; write https://{text} or http://{text}")
         raise ValueError
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{shown(text)} holds credentials; they belong in username and password_file or the like")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError(f"{shown(text)} goes on after the host; write scheme, host and port alone")
     if not parts.hostname:

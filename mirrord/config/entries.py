@@ -68,8 +68,8 @@ class ImageConfig(ImageOptions, PlacedSection):
         if isinstance(written, Block) and len(written) == 1:
             ((key, value),) = written.items()
             if key not in ("as", *cls.model_fields) and isinstance(value, Text):
-                meant = f"{key}:{value.written}"
-                raise ValueError(f"a mapping was found; write {quoted(meant)} without the space, or name: and tags:")
+                meant = f"{key}:{value.written}" if value else key
+                raise ValueError(f"a mapping was found; write {quoted(meant)}, or name: and tags:")
         return written
 
     @model_validator(mode="after")

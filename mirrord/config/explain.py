@@ -27,8 +27,6 @@ class _Place:
     path: tuple[str | int, ...]
     node: object
     line: int
-    is_whole: bool
-    """Whether the file has every part of the place: false for a key that is missing."""
 
 
 def problems_of(error: ValidationError, root: Block, file: str, model: type[Section]) -> Iterator[Problem]:
@@ -50,19 +48,18 @@ def problems_of(error: ValidationError, root: Block, file: str, model: type[Sect
 def _find(root: Block, location: Sequence[str | int]) -> _Place:
     """Follow ``location`` through the file as far as the file goes; parts that validation invented are left out."""
     node: Any = root
-    line, path, whole = root.line, [], True
+    line, path = root.line, list[str | int]()
     for part in location:
         if isinstance(node, Block) and part in node:
             line, node = node.lines[str(part)], node[str(part)]
         elif isinstance(node, Items) and isinstance(part, int) and part < len(node):
             node = node[part]
         else:
-            whole = False
             continue
         path.append(part)
         if isinstance(node, Text) or (isinstance(node, Items | Block) and isinstance(part, int)):
             line = node.line
-    return _Place(tuple(path), node, line, whole)
+    return _Place(tuple(path), node, line)
 
 
 def _message(details: ErrorDetails, place: _Place, model: type[Section]) -> str:

@@ -173,7 +173,7 @@ def _difference(first: Image, other: Image) -> Problem | None:
     if differing:
         return _problem(
             other.where,
-            f"{other.repository} has another {' and '.join(differing)} here than at {first.where}; "
+            f"{other.repository} differs from its entry at {first.where} in {' and '.join(differing)}; "
             "say the same in both, or give one of the two another name with as:",
         )
     return None

@@ -15,7 +15,7 @@ from mirrord.config.document import shown
 T = TypeVar("T")
 
 CENTURY = 3_153_600_000.0
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_NUMBER = r"[0-9]{1,19}(?:\.[0-9]{1,9})?"
 _DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+")
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])")
 _SECONDS = {

@@ -53,7 +53,7 @@ def _field(text: str, field: str, index: int) -> set[int]:
     for part in field.split(","):
         found = _PART.fullmatch(part)
         if not found:
-            raise ValueError(f"{shown(text)}: {shown(part)} is not a {name}; cron fields are *, 5, 1-5, */10 or 1,2")
+            raise ValueError(f"{shown(text)}: {shown(part)} is no {name}; cron fields are *, 5, 1-5, */10 or 1,2")
         first, last, step = found.groups()
         begin = low if first is None else _value(first, words, low)
         end = begin if last is None else _value(last, words, low)
@@ -62,7 +62,7 @@ def _field(text: str, field: str, index: int) -> set[int]:
         if words == _WEEKDAYS and last in {"0", "sun"} and begin > end:
             end = 7  # sat-sun: Sunday is 0 and 7
         if not low <= begin <= end <= high or step in {"0", "00", "000", "0000"}:
-            raise ValueError(f"{shown(text)}: {shown(part)} is not a {name} from {low} to {high}")
+            raise ValueError(f"{shown(text)}: {shown(part)} is no {name} from {low} to {high}")
         values.update(range(begin, end + 1, int(step or 1)))
     return values
 

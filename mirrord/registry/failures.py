@@ -22,7 +22,7 @@ from mirrord.registry.headers import parse_retry_after
 from mirrord.registry.login import Login
 
 _RETRIED = frozenset({408, 425, 429})
-_SERVER_ERRORS = 500
+_SERVER_ERRORS = range(500, 600)
 _SHOWN = 200
 """Characters of an upstream's own words that an error shows."""
 
@@ -78,7 +78,7 @@ class Reply:
     @property
     def is_transient(self) -> bool:
         """Whether asking again may help."""
-        return self.status in _RETRIED or self.status >= _SERVER_ERRORS
+        return self.status in _RETRIED or self.status in _SERVER_ERRORS
 
     def __str__(self) -> str:
         try:
@@ -92,13 +92,13 @@ class Reply:
 
 
 def answer_failure(
-    reply: Reply, ask: Ask, endpoint: Endpoint, came_from: URL, login: Login | None
+    reply: Reply, ask: Ask, endpoint: Endpoint, elsewhere: URL | None, login: Login | None
 ) -> MirrordError | TransientError:
-    """The error for an answer with a status that was not expected."""
-    where = str(endpoint) if came_from == endpoint.origin else f"{endpoint} redirects to {came_from}, which"
+    """The error for an answer with a status that was not expected; ``elsewhere`` is whose, if not the registry's."""
+    where = f"{endpoint} redirects to {elsewhere}, which" if elsewhere else str(endpoint)
     if reply.is_transient:
         return _transient(reply, f"{ask}: {where}")
-    if came_from != endpoint.origin:
+    if elsewhere:
         return UpstreamError(f"{ask}: {where} answered {reply}; expected the content")
     match reply.status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:

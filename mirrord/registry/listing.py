@@ -29,7 +29,8 @@ class TagList:
 
     def __init__(self, repository: Repository, endpoint: Endpoint) -> None:
         self._repository = repository
-        self._endpoint = endpoint
+        self._here = endpoint.url(f"{repository.path}/tags/list")
+        self._hosts = {self._here.host, URL(f"https://{endpoint.host}").host}
         self._tags: set[str] = set()
         self._skipped: set[str] = set()
         self._skips = 0
@@ -80,12 +81,11 @@ class TagList:
 
     def _query(self, link: str) -> str:
         try:
-            url = URL(link, encoded=_IN_URL.fullmatch(link) is not None)
-            host = url.host
+            url = self._here.join(URL(link, encoded=_IN_URL.fullmatch(link) is not None))
+            ours = url.host in self._hosts
         except ValueError:
             raise UpstreamError(f"{self.first}: its next page is at {link[:100]!r}, which is no URL") from None
-        ours = {self._endpoint.origin.host, URL(f"https://{self._endpoint.host}").host, None}
-        if host not in ours or not (url.raw_path in {"", "/"} or url.raw_path.endswith("tags/list")):
+        if not (ours and url.raw_path.endswith("/tags/list")):
             raise UpstreamError(
                 f"{self.first}: its next page is at {str(url.with_query(None))[:100]!r}; "
                 "expected one of the same list at the same registry"

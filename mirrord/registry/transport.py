@@ -71,18 +71,24 @@ class Transport:
         peer = await self._peer(ask.repository.host)
         async with peer.gate.place(), AsyncExitStack() as stack:
             visit = await peer.auth.visit(ask.repository.path)
-            response = await self._arrive(peer, ask, visit, stack)
+            response, elsewhere = await self._arrive(peer, ask, visit, stack)
             if response.status not in ask.expected:
-                reply = await self._reply(response, peer.auth)
-                raise answer_failure(reply, ask, peer.endpoint, response.url.origin(), peer.auth.login)
+                body = await read_bounded(response, _SMALL, self.wire.counters) or b""
+                reply = Reply.read(response.status, response.headers, body, peer.auth.hide)
+                raise answer_failure(reply, ask, peer.endpoint, elsewhere, peer.auth.login)
             yield response
 
     async def close(self) -> None:
         """Close all connections."""
         await self.wire.close()
 
-    async def _arrive(self, peer: Peer, ask: Ask, visit: Visit, stack: AsyncExitStack) -> ClientResponse:
-        """The answer to ``ask`` after refusals that a grant could mend and redirects that may be followed."""
+    async def _arrive(
+        self, peer: Peer, ask: Ask, visit: Visit, stack: AsyncExitStack
+    ) -> tuple[ClientResponse, URL | None]:
+        """The answer to ``ask`` after refusals that a grant could mend and redirects that may be followed.
+
+        With it, the origin it came from where that is not the registry's, or is so by another's redirect.
+        """
         hop = Hop(
             peer.endpoint,
             peer.endpoint.url(f"{ask.repository.path}/{ask.path}", ask.query),
@@ -98,7 +104,7 @@ class Transport:
             if at_home and visit.is_refused(response.status) and refusals < MAX_REFUSALS:
                 refusals += 1
                 if not await visit.renew(parse_challenges(response.headers.getall("WWW-Authenticate", []))):
-                    return response
+                    return response, None
             elif response.status in _REDIRECTS:
                 redirects += 1
                 if redirects > self.limits.redirects:
@@ -110,14 +116,9 @@ class Transport:
                 at_home = at_home and same_origin(hop.url, peer.endpoint.origin)
                 self.wire.counters.redirects += 1
             else:
-                return response
+                return response, None if at_home else hop.url.origin()
             await read_bounded(response, _SMALL, self.wire.counters)  # so that its connection can be used again
             await stack.aclose()
-
-    async def _reply(self, response: ClientResponse, auth: Authenticator) -> Reply:
-        """What an answer that is no use says."""
-        body = await read_bounded(response, _SMALL, self.wire.counters) or b""
-        return Reply.read(response.status, response.headers, body, auth.hide)
 
     async def _peer(self, host: str) -> Peer:
         async with self._opening:

@@ -1,20 +1,15 @@
-"""A scripted upstream, and clients of it that don't wait long between attempts."""
+"""A scripted upstream, and clients of it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from support.registries import APP, Connect, registries_of
 from support.scripted import Scripted
 
-from mirrord.config.model import Limits, RegistryConfig
+from mirrord.config.model import Limits
 from mirrord.oci.reference import Repository
-from mirrord.registry.backoff import Backoff
 from mirrord.registry.client import Registries
-
-HOST = "registry.test"
-APP = Repository(HOST, "team/app")
-
-Connect = Callable[..., Registries]
 
 
 @pytest.fixture
@@ -26,12 +21,11 @@ async def upstream() -> AsyncIterator[Scripted]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Makes clients: ``connect(upstream, limits, **keys of the registry's config)``; closed at the end."""
+    """Makes clients, which are closed at the end."""
     async with AsyncExitStack() as stack:
 
         def make(upstream: Scripted, limits: Limits | None = None, **keys: object) -> Registries:
-            config = RegistryConfig.model_validate({"endpoint": (upstream.url,), **keys})
-            registries = Registries({HOST: config}, limits or Limits(), Backoff(0.001, 0.002))
+            registries = registries_of(upstream, limits, **keys)
             stack.push_async_exit(registries)
             return registries
 
@@ -40,5 +34,5 @@ async def connect() -> AsyncIterator[Connect]:
 
 @pytest.fixture
 def app() -> Repository:
-    """The repository most tests ask about; its host stands for the upstream by ``endpoint``."""
+    """The repository that most tests ask about."""
     return APP

@@ -1,0 +1,60 @@
+"""The demo's main job, for real: a small upstream, one sync from a config, a server, and a check through it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirrord.config.images import images_of
+from mirrord.config.loader import load
+from mirrord.demo.content import CONFIG, fill
+from mirrord.demo.upstream import Upstream
+from mirrord.errors import HostError
+from mirrord.serve.address import Address
+from mirrord.serve.embedded import make_app, serving
+from mirrord.store.store import open_store
+from mirrord.store.tree import Tree
+from mirrord.sync.outcome import Progress, Report
+from mirrord.sync.plan import plan_all
+from mirrord.sync.run import run_sync
+
+_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The demo as it stands once it serves."""
+
+    config: str
+    root: Path
+    report: Report
+    stored: int
+    """Bytes in the pool."""
+    address: str
+    """Where it is served: ``127.0.0.1:5050``."""
+
+
+@asynccontextmanager
+async def running_demo(place: Path, listen: Address) -> AsyncIterator[Demo]:
+    """Mirror the demo's upstream into ``place`` and serve it while the block lasts (a free port where it is taken)."""
+    async with Upstream.running() as upstream:
+        fill(upstream)
+        text = CONFIG.format(url=upstream.url)
+        file, root = place / "mirrord.yaml", place / "mirror"
+        await asyncio.to_thread(file.write_text, text, "utf-8")
+        config = await asyncio.to_thread(load, file)
+        async with open_store(root, command="mirrord demo", threads=_THREADS, reserve=config.reserve) as store:
+            plans = plan_all(images_of(config), await store.repositories())
+            report = await run_sync(config, plans, store, Progress(), "mirrord demo")
+        stored = await asyncio.to_thread(_bytes_in, root / "pool")
+    async with AsyncExitStack() as stack:
+        try:
+            bound = await stack.enter_async_context(serving(make_app(Tree.at(root)), listen))
+        except HostError:
+            bound = await stack.enter_async_context(serving(make_app(Tree.at(root)), Address(listen.host, 0)))
+        yield Demo(text, root, report, stored, str(bound.reachable()))
+
+
+def _bytes_in(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
