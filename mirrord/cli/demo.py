@@ -67,13 +67,13 @@ def _told(shown: "Demo", pulled: "Pulled") -> str:
     from mirrord.cli.words import count, size
     from mirrord.demo.picture import draw
 
-    fetched, linked = shown.report.progress.bytes_fetched, shown.report.progress.bytes_linked
+    fetched = size(shown.report.progress.bytes_fetched)
     picture = _indented("\n".join(draw(shown.root)))
     pulls = [f"docker pull {shown.address}/registry.demo/web/site:1.0"]
     pulls += [f"podman pull --tls-verify=false {shown.address}/registry.demo/web/api:2.1"]
     pulls += [f"skopeo inspect --tls-verify=false docker://{shown.address}/registry.demo/web/site:1.0"]
     return (
-        f"\n   fetched {size(fetched)}, stored {size(shown.stored)}, saved by keeping every byte once {size(linked)}\n"
+        f"\n   fetched {fetched}, stored {size(shown.stored)}, saved {size(shown.saved)} by keeping every byte once\n"
         f"\n3. The tree, plain files that nginx can serve (`mirrord nginx` prints its configuration):\n\n{picture}"
         f"\n4. Pulled back over HTTP, as a client does: {count(len(pulled.manifests), 'manifest')} and "
         f"{count(len(pulled.blobs), 'blob')}, {size(pulled.total)}, every digest right.\n"
@@ -86,6 +86,7 @@ def _document(shown: "Demo", pulled: "Pulled") -> dict[str, object]:
         "address": shown.address,
         "sync": shown.report.document(),
         "stored_bytes": shown.stored,
+        "saved_bytes": shown.saved,
         "pulled": {"manifests": len(pulled.manifests), "blobs": len(pulled.blobs), "bytes": pulled.total},
     }
 

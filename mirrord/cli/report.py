@@ -56,7 +56,7 @@ def _summary(report: Report) -> str:
         return words + f"Dry run: {count(report.requests, 'request')}, nothing written."
     words += f"Fetched {size(done.bytes_fetched)} in {count(report.requests, 'request')}"
     if done.bytes_linked:
-        words += f", {size(done.bytes_linked)} of it was here already"
+        words += f", found {size(done.bytes_linked)} here already"
     words += f", {duration(report.seconds)}. "
     if report.snapshots:
         return words + f"Published {', '.join(report.snapshots)}."

@@ -5,7 +5,6 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from mirrord.config.document import shown
-from mirrord.config.problem import HIDDEN
 from mirrord.config.scalars import Scalar, text_like
 from mirrord.errors import InvalidReferenceError
 from mirrord.oci.reference import Repository
@@ -56,13 +55,6 @@ def parse_url(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"\s", text):
         raise ValueError("this value is not a URL; write http://… or https://…")
     return str(text)
-
-
-def masked_url(url: str) -> str:
-    """A URL without what may be secret in it: scheme, host and port."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{f'{HIDDEN}@' if '@' in parts.netloc else ''}{host}"
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -10,10 +10,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mirrord.config.document import Block, Items, Text, shown
-from mirrord.config.problem import Problem, join_path
+from mirrord.config.problem import Problem, colon_hint, join_path
 from mirrord.config.section import Section
 
 _MANY_KEYS = 12
+_BEGINNING = 3
+"""Characters that make it likely that a key was meant: user, pass."""
+_MANY_ERRORS = 1000
+"""More are nobody's to read, and finding the nearest key of each takes a while."""
 _EXPECTED = {
     "tuple_type": "a list is needed: [one, two], or a line each that begins with -",
     "dict_type": "a mapping is needed: key: value",
@@ -31,7 +35,7 @@ class _Place:
 
 def problems_of(error: ValidationError, root: Block, file: str, model: type[Section]) -> Iterator[Problem]:
     """The problems that pydantic found in ``root``, the mapping that ``file`` holds and ``model`` read."""
-    for details in error.errors(include_url=False):
+    for details in error.errors(include_url=False)[:_MANY_ERRORS]:
         location = details["loc"]
         if details["type"] == "at_key":
             location = (*location, details["ctx"]["key"])
@@ -74,7 +78,7 @@ def _message(details: ErrorDetails, place: _Place, model: type[Section]) -> str:
         return _as_written(str(context["error"]), place.node)
     if kind in _EXPECTED:
         found = "a text" if isinstance(place.node, Text) else shown(place.node)  # no text: it may be a secret's
-        hint = " (a colon needs a space after it)" if isinstance(place.node, Text) and ":" in place.node else ""
+        hint = colon_hint(place.node) if isinstance(place.node, Text) and "mapping" in _EXPECTED[kind] else ""
         return f"{found} was found; {_EXPECTED[kind]}{hint}"
     return _as_written(details["msg"], place.node)
 
@@ -106,7 +110,9 @@ def _unknown_key(key: str, known: Mapping[str, object], model: type[Section]) ->
 
 def nearest(key: str, known: Iterable[str]) -> str | None:
     """The known key that ``key`` was probably meant to be."""
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), list(known), n=1, cutoff=0.7)
+    name, known = key.lower().replace("-", "_"), list(known)
+    begun = [one for one in known if len(name) >= _BEGINNING and one.startswith(name)]
+    near = begun or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     return near[0] if near else None
 
 

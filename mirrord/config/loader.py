@@ -13,7 +13,7 @@ from mirrord.config.document import Block, Items, Node, Text, read_document, sho
 from mirrord.config.explain import problems_of
 from mirrord.config.images import collisions
 from mirrord.config.model import Config, Included
-from mirrord.config.problem import InvalidConfigError, Problem, join_path
+from mirrord.config.problem import InvalidConfigError, Problem, colon_hint, join_path
 from mirrord.config.rules import has_wildcard
 from mirrord.config.section import Origin
 from mirrord.config.unbuilt import unbuilt_lines
@@ -62,8 +62,7 @@ def load(path: Path) -> Config:
     main = reading.read(path, Config)
     root = reading.documents.get(str(path))
     parts = [reading.read(file, Included) for file in reading.included(path, root)] if root is not None else []
-    if root is not None:
-        reading.require_images(path)
+    reading.require_images(path)
     if reading.problems or main is None:
         raise InvalidConfigError(reading.problems)
     read = [part for part in parts if part is not None]
@@ -131,7 +130,9 @@ class _Reading:
 
     def require_images(self, path: Path) -> None:
         """Note a config that nowhere says what to mirror."""
-        if not any(key in root for root in self.documents.values() for key in ("images", "groups")):
+        if not self.problems and not any(
+            key in root for root in self.documents.values() for key in ("images", "groups")
+        ):
             example = "write images: and below it, e.g., - nginx:1.27"
             self.problems.append(Problem(str(path), 0, "", f"nothing says what to mirror; {example}"))
 
@@ -175,7 +176,7 @@ def _no_mapping(file: str, root: Node | None) -> Problem:
         return Problem(file, 0, "", "is empty; a config needs images: or groups:")
     if isinstance(root, Items):
         return Problem(file, root.line, "", "a list was found; write images: above it, and indent it")
-    hint = " (a colon needs a space after it)" if ":" in root else ""
+    hint = colon_hint(str(root))
     return Problem(file, root.line, "", f"a text was found; a config is keys and values, such as images: [nginx]{hint}")
 
 

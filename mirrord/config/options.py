@@ -1,7 +1,7 @@
 """What may be said of images: in `defaults` for all, in a group for its images, in an image for itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag, ValidatorFunctionWrapHandler
@@ -79,10 +79,9 @@ class Referrers(Section):
     """How often the referrers of an unchanged image are looked for."""
 
 
+FLAG = replace(BOOLEAN, what="true, false or a mapping", write_so="true, false, or {types: [...], recheck: 24h}")
 _FLAG_OR_CHOICE = Discriminator(lambda written: "|choice" if isinstance(written, Mapping | Referrers) else "|flag")
-ReferrersOption = Annotated[
-    Annotated[bool, BOOLEAN, Tag("|flag")] | Annotated[Referrers, Tag("|choice")], _FLAG_OR_CHOICE
-]
+ReferrersOption = Annotated[Annotated[bool, FLAG, Tag("|flag")] | Annotated[Referrers, Tag("|choice")], _FLAG_OR_CHOICE]
 
 
 class ImageOptions(Section):

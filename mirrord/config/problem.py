@@ -10,7 +10,9 @@ from mirrord.errors import ConfigError
 HIDDEN = "••••"
 """What stands where a secret would."""
 _SHOWN_LENGTH = 60
+_READ_LENGTH = 2000
 _SHOWN_PROBLEMS = 100
+_PAIR = re.compile(r"[\w.-]+:(?!//)\S")
 _USERINFO = re.compile(r"//[^\s]*@")
 
 
@@ -43,10 +45,15 @@ class InvalidConfigError(ConfigError):
 
 def quoted(text: str) -> str:
     """``text`` as an error shows it: in quotes, on one line, cut where it is long, without a URL's credentials."""
-    text = _USERINFO.sub(f"//{HIDDEN}@", text)
+    text = _USERINFO.sub(f"//{HIDDEN}@", text[:_READ_LENGTH])
     if len(text) > _SHOWN_LENGTH:
         text = text[:_SHOWN_LENGTH] + "…"
     return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def colon_hint(text: str) -> str:
+    """A hint for a text in the place of a mapping that has the look of one."""
+    return " (a colon needs a space after it)" if _PAIR.match(text) else ""
 
 
 def join_path(parts: Iterable[str | int]) -> str:

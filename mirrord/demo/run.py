@@ -31,6 +31,8 @@ class Demo:
     report: Report
     stored: int
     """Bytes in the pool."""
+    saved: int
+    """Bytes that the repositories name more than once, and that are kept once."""
     address: str
     """Where it is served: ``127.0.0.1:5050``."""
 
@@ -47,13 +49,13 @@ async def running_demo(place: Path, listen: Address) -> AsyncIterator[Demo]:
         async with open_store(root, command="mirrord demo", threads=_THREADS, reserve=config.reserve) as store:
             plans = plan_all(images_of(config), await store.repositories())
             report = await run_sync(config, plans, store, Progress(), "mirrord demo")
-        stored = await asyncio.to_thread(_bytes_in, root / "pool")
+        stored, named = await asyncio.to_thread(lambda: (_bytes_in(root / "pool"), _bytes_in(root / "content")))
     async with AsyncExitStack() as stack:
         try:
             bound = await stack.enter_async_context(serving(make_app(Tree.at(root)), listen))
         except HostError:
             bound = await stack.enter_async_context(serving(make_app(Tree.at(root)), Address(listen.host, 0)))
-        yield Demo(text, root, report, stored, str(bound.reachable()))
+        yield Demo(text, root, report, stored, named - stored, str(bound.reachable()))
 
 
 def _bytes_in(directory: Path) -> int:

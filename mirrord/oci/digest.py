@@ -15,7 +15,7 @@ _GRAMMAR = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 class Hasher(Protocol):
     """What hashes a stream: the part of a hashlib object that is used here."""
 
-    def update(self, data: bytes | bytearray | memoryview, /) -> None:
+    def update(self, _data: bytes | bytearray | memoryview, /) -> None:
         """Take the next bytes."""
 
     def hexdigest(self) -> str:

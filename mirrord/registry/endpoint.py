@@ -9,6 +9,7 @@ from typing import Self
 from yarl import URL
 
 from mirrord.config.model import RegistryConfig
+from mirrord.config.registries import HUB_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,17 @@ class Endpoint:
         return all(names_inner_address(str(address[4][0])) for address in found)
 
     def __str__(self) -> str:
-        usual = self.origin.authority in {self.host, "registry-1.docker.io"}
+        usual = self.origin in {URL(f"https://{self.host}"), URL(HUB_ORIGIN)}
         return self.host if usual else f"{self.host} (at {self.origin})"
 
 
 def same_origin(one: URL, other: URL) -> bool:
     """Whether two URLs have the same scheme, host and port: only then a credential may follow."""
-    return one.origin() == other.origin()
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: URL) -> tuple[str, str, int | None]:
+    return url.scheme, (url.host or "").lower(), url.port
 
 
 def names_inner_address(host: str) -> bool:

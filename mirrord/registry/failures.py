@@ -4,6 +4,7 @@ Of a URL only its origin is shown: the rest may be signed, and so a secret.
 """
 
 import json
+import os
 import socket
 import ssl
 import time
@@ -17,7 +18,7 @@ from yarl import URL
 from mirrord.config.model import Limits
 from mirrord.errors import AccessError, MirrordError, NetworkError, NotFoundError, UpstreamError
 from mirrord.registry.ask import Ask
-from mirrord.registry.endpoint import Endpoint
+from mirrord.registry.endpoint import Endpoint, same_origin
 from mirrord.registry.headers import parse_retry_after
 from mirrord.registry.login import Login
 
@@ -144,7 +145,9 @@ def connection_failure(
     error: Exception, about: str, to: URL, endpoint: Endpoint, limits: Limits
 ) -> MirrordError | TransientError:
     """The error for what aiohttp raised while connecting to ``to`` or reading from it."""
-    where = f"{about}: {endpoint}" if to == endpoint.origin else f"{about}: {to}, to which {endpoint} refers,"
+    where = (
+        f"{about}: {endpoint}" if same_origin(to, endpoint.origin) else f"{about}: {to}, to which {endpoint} refers,"
+    )
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return NetworkError(f"{where} shows a certificate that is not trusted: {_certificate(error, endpoint)}")
@@ -173,7 +176,7 @@ def connection_failure(
 
 def _certificate(error: aiohttp.ClientConnectorCertificateError, endpoint: Endpoint) -> str:
     cause = error.certificate_error
-    reason = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else ""
+    reason = cause.verify_message.rstrip(".") if isinstance(cause, ssl.SSLCertVerificationError) else ""
     if "mismatch" in reason or "is not valid for" in reason:
         return f"{reason}; connect under a name it was made for ({endpoint.key('endpoint')})"
     if "expired" in reason or "not yet valid" in reason:
@@ -184,6 +187,8 @@ def _certificate(error: aiohttp.ClientConnectorCertificateError, endpoint: Endpo
 
 
 def _reason(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__
 
 

@@ -4,6 +4,8 @@ With a login, only the registry's own domain, Docker Hub's known place and ``aut
 (CVE-2020-15157: logins sent to whatever a 401 names). Without one, any public place reached by TLS will do.
 """
 
+import re
+
 from yarl import URL
 
 from mirrord.errors import AccessError, UpstreamError
@@ -12,6 +14,8 @@ from mirrord.registry.endpoint import Endpoint, names_inner_address, same_origin
 
 _HUB_REALM = "auth.docker.io"
 _MIN_LABELS = 2
+_HAS_DOMAIN = re.compile(r"[^:]+\.[^:.]*[a-z][^:.]*")
+"""A name with a dot that is no IP address: its last part has a letter."""
 
 
 async def accept_realm(text: str, endpoint: Endpoint, allowed: tuple[str, ...], *, with_login: bool) -> URL:
@@ -26,7 +30,7 @@ async def accept_realm(text: str, endpoint: Endpoint, allowed: tuple[str, ...], 
     if url.scheme != "https" and not endpoint.is_plain:
         reason = "it is reached without TLS, so anybody in between could read the token"
         raise AccessError(f"{_refused(endpoint, url)} {reason}; its operator corrects the realm")
-    if {host, url.authority, f"{host}:{url.port}"} & set(allowed):
+    if {host, f"{host}:{url.port}"} & set(allowed):
         return url
     if not _is_related(host, endpoint) and (with_login or url.scheme != "https"):
         reason = "it is of another domain, which is not to see the login"
@@ -59,7 +63,7 @@ def _is_related(host: str, endpoint: Endpoint) -> bool:
 
 
 def _is_of_domain(host: str, name: str) -> bool:
-    if host == name or "." not in name or names_inner_address(name):
+    if host == name or not _HAS_DOMAIN.fullmatch(name):
         return host == name
     labels = name.split(".")
     parent = ".".join(labels[1:]) if len(labels) > _MIN_LABELS else name

@@ -6,7 +6,9 @@ what pages lists for nginx. Speaks plain HTTP, and leaves encryption to what sta
 
 import asyncio
 import errno
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -172,4 +174,5 @@ def _unlistenable(listen: Address, error: OSError) -> str:
         return f"{listen} is in use by another program; {change}"
     if error.errno == errno.EACCES:
         return f"{listen}: this user may not listen there (ports below 1024 are reserved); {change}"
-    return f"{listen} can't be listened at: {error.strerror or error}; {change}"
+    reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    return f"{listen} can't be listened at: {reason}; {change}"

@@ -119,9 +119,15 @@ def _values(site: NginxSite) -> Mapping[str, str]:
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
+    """The template with its placeholders replaced; a line that is nothing but an empty value is left out."""
     text = files("mirrord.serve").joinpath("templates", template).read_text()
-    lines = _PLACEHOLDER.sub(lambda found: values[found[1]], text).splitlines()
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    empty = {f"@{name}@" for name, value in values.items() if not value}
+    lines = [
+        _PLACEHOLDER.sub(lambda found: values[found[1]], line).rstrip()
+        for line in text.splitlines()
+        if line.strip() not in empty
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _opening(site: NginxSite) -> str:

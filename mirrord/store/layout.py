@@ -99,11 +99,6 @@ def flat_name(repository: str) -> str:
     return repository.replace("/", "!")
 
 
-def repository_name(flat: str) -> str:
-    """The repository of a flat name."""
-    return flat.replace("!", "/")
-
-
 def snapshot_sequence(name: str) -> int | None:
     """The sequence number in a snapshot's name, or None where the name is no snapshot's."""
     found = _SNAPSHOT.fullmatch(name)

@@ -70,7 +70,7 @@ class Progress:
     blobs_fetched: int = 0
     blobs_linked: int = 0
     bytes_linked: int = 0
-    """Of blobs another repository had: no request, no disk."""
+    """Of blobs that were in the pool already: no request, no disk."""
     working_on: dict[str, None] = field(default_factory=dict)
     """Names of the images in work, oldest first."""
 
@@ -117,7 +117,9 @@ class Report:
             "counts": {str(status): count for status, count in sorted(self.counts.items())},
             "seconds": round(self.seconds, 3),
             "requests": self.requests,
+            "blobs_fetched": self.progress.blobs_fetched,
             "bytes_fetched": self.progress.bytes_fetched,
+            "blobs_linked": self.progress.blobs_linked,
             "bytes_linked": self.progress.bytes_linked,
             "problem": None if self.problem is None else {"owner": str(self.problem.owner), "error": str(self.problem)},
             "images": [outcome.document() for outcome in self.outcomes],

@@ -31,15 +31,20 @@ class Transfer:
 
     async def bring(self, repository: Repository, blob: Descriptor) -> None:
         """Have ``blob`` in the pool, durable. Raises what the upstream, the network or the host made fail."""
-        while (flight := self._flights.get(blob.digest)) is not None:
-            await flight.wait()
-        if await self._store.in_pool(blob):
-            return
-        if (known := self._failed.get((repository, blob.digest))) is not None:
-            raise known
-        if (flight := self._flights.get(blob.digest)) is not None:  # another began while the disk was asked
-            await self.bring(repository, blob)
-            return
+        while True:
+            while (flight := self._flights.get(blob.digest)) is not None:
+                await flight.wait()
+            if await self._store.in_pool(blob):
+                self._progress.blobs_linked += 1
+                self._progress.bytes_linked += blob.size
+                return
+            if (known := self._failed.get((repository, blob.digest))) is not None:
+                raise known
+            if blob.digest not in self._flights:  # else another began while the disk was asked
+                await self._lead(repository, blob)
+                return
+
+    async def _lead(self, repository: Repository, blob: Descriptor) -> None:
         self._flights[blob.digest] = landed = asyncio.Event()
         self.unfinished.add(blob.digest)
         self._progress.bytes_expected += blob.size

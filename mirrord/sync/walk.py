@@ -69,9 +69,7 @@ class Walk:
             return await self._complete_index(manifest, choice, depth)
         blobs = [blob for blob in manifest.blobs if not blob.is_foreign]
         found = await self.store.survey(self.name, blobs)
-        self.progress.blobs_linked += len(found.pooled)
-        self.progress.bytes_linked += sum(blob.size for blob in found.pooled)
-        await _all(self.transfer.bring, [(self.upstream, blob) for blob in found.absent])
+        await _all(self.transfer.bring, [(self.upstream, blob) for blob in (*found.pooled, *found.absent)])
         await self._link(manifest, [*found.pooled, *found.absent])
         sizes = {blob.digest: blob.size for blob in blobs} | {manifest.digest: len(manifest.raw)}
         platform = await self._platform_of(manifest)

@@ -4,9 +4,8 @@ import asyncio
 import json
 
 import pytest
-from aiohttp import web
 from support.registries import Connect
-from support.scripted import Scripted, answer, redirect
+from support.scripted import Play, Scripted, answer, redirect
 
 from mirrord.config.model import Limits
 from mirrord.demo import images
@@ -137,7 +136,7 @@ async def test_a_token_that_opens_nothing_is_the_end(
     assert upstream.asked("/v2/") == 2
 
 
-def refuse_always(upstream: Scripted):  # noqa: ANN201 - a Play
+def refuse_always(upstream: Scripted) -> Play:
     """401 with a challenge, whatever is sent."""
     realm = f'Bearer realm="{upstream.url}/token",service="s",scope="repository:team/app:pull"'
     return answer(401, b"", {"WWW-Authenticate": realm})
@@ -148,16 +147,11 @@ async def test_forbidden_is_not_tried_again(connect: Connect, app: Repository) -
     access = Tokens("me", SECRET)
     body = json.dumps({"errors": [{"code": "DENIED", "message": f"no pull for {SECRET}"}]}).encode()
     async with Scripted.running(access) as upstream:
-        upstream.when("manifests", answer_challenge(upstream), then=answer(403, body))
+        upstream.when("manifests", refuse_always(upstream), then=answer(403, body))
         with pytest.raises(AccessError, match=r"refuses user 'me': 403 Forbidden \(DENIED: no pull for") as raised:
             await connect(upstream, **LOGIN).get_manifest(app, "1.0")
     assert SECRET not in str(raised.value)
     assert access.issued == 1
-
-
-def answer_challenge(upstream: Scripted):  # noqa: ANN201 - a Play
-    """The challenge of its own token endpoint."""
-    return refuse_always(upstream)
 
 
 @pytest.mark.parametrize(
@@ -208,12 +202,12 @@ async def test_a_realm_without_a_token_is_told(
     upstream: Scripted,
     connect: Connect,
     app: Repository,
-    play: web.StreamResponse,
+    play: Play,
     message: str,
 ) -> None:
     """Bounded and not trusted: what a realm answers is checked, and no redirect of it is followed."""
     upstream.when("manifests", then=refuse_always(upstream))
-    upstream.when("/token", then=play)  # type: ignore[arg-type] # pytest's parameters have no type
+    upstream.when("/token", then=play)
     with pytest.raises(UpstreamError, match=f"registry.test/team/app: a token: .*{message}"):
         await connect(upstream, **LOGIN).get_manifest(app, "1.0")
 

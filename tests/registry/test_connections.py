@@ -27,7 +27,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made, key = directory / "cert.pem", directory / "key.pem"
     kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
     name = ("-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1")
-    command = [program("openssl", "openssl"), "req", *kind, *name, "-keyout", key, "-out", made]
+    command = [program("openssl", "openssl"), "req", *kind, *name, "-keyout", str(key), "-out", str(made)]
     subprocess.run(command, check=True, capture_output=True)
     return made
 
@@ -114,7 +114,9 @@ async def test_a_refused_connection_is_told(app: Repository) -> None:
     async with Scripted.running() as upstream:
         pass
     async with registries_of(upstream, Limits(attempts=2)) as registries:
-        with pytest.raises(NetworkError, match=rf"registry.test/team/app: .*at {upstream.url}.*Connect") as raised:
+        with pytest.raises(
+            NetworkError, match=rf"registry.test/team/app: .*at {upstream.url}.*Connection refused"
+        ) as raised:
             await registries.get_manifest(app, "1.0")
         assert registries.counters.requests == 2
     assert raised.value.owner is Owner.NETWORK

@@ -35,7 +35,7 @@ async def test_hub_names_are_asked_for_in_full(name: str, path: str) -> None:
                 for layer in manifest.layers:
                     sink = MemorySink()
                     await registries.fetch_blob(reference.repository, layer, sink)
-                    assert layer.digest.matches(bytes(sink.content))
+                    assert layer.digest.matches(sink.content)
             assert await registries.list_tags(reference.repository) == (reference.tag,)
     (token,) = [asked for asked in upstream.requests if asked.path == "/token"]
     assert token.query == {"service": "registry.docker.io", "scope": f"repository:{path}:pull"}

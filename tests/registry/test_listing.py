@@ -114,7 +114,7 @@ async def test_tags_outside_the_grammar_are_skipped_with_one_line(
     upstream: Scripted, connect: Connect, app: Repository
 ) -> None:
     """Names from upstream become file names: hostile ones are left out and told once; the others go on."""
-    hostile = ("../../etc/passwd", "", "a/b", ".hidden", "x" * 129, "nul\0", 3.10, None, {}, "-x")
+    hostile: tuple[object, ...] = ("../../etc/passwd", "", "a/b", ".hidden", "x" * 129, "nul\0", 3.10, None, {}, "-x")
     upstream.when("tags/list", then=answer(200, tags("good", *hostile)))
     with structlog.testing.capture_logs() as logs:
         assert await connect(upstream).list_tags(app) == ("good",)

@@ -9,5 +9,5 @@ def program(name: str, package: str) -> str:
     """The path of a program; ``package`` is the Debian package that has it."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if found is None:
-        pytest.fail(f"{name} is missing; the Debian package {package} has it (scripts/install --dev installs it as root)")
+        pytest.fail(f"{name} is missing; the Debian package {package} has it: as root, scripts/install --dev")
     return found

@@ -8,7 +8,7 @@ class MemorySink:
     """Keeps what it gets, and how it got it."""
 
     def __init__(self, held: bytes = b"") -> None:
-        self.content = bytearray(held)
+        self._content = bytearray(held)
         self.batches: list[int] = []
         """Bytes of each write."""
         self.restarts = 0
@@ -17,9 +17,14 @@ class MemorySink:
         self._writing = False
 
     @property
+    def content(self) -> bytes:
+        """The bytes held."""
+        return bytes(self._content)
+
+    @property
     def offset(self) -> int:
         """Bytes held."""
-        return len(self.content)
+        return len(self._content)
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Take chunks; a second write at the same time is an error."""
@@ -30,10 +35,10 @@ class MemorySink:
             raise self.fails
         self.batches.append(sum(map(len, chunks)))
         for chunk in chunks:
-            self.content += chunk
+            self._content += chunk
         self._writing = False
 
     async def restart(self) -> None:
         """Forget all."""
         self.restarts += 1
-        self.content.clear()
+        self._content.clear()

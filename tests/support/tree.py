@@ -3,7 +3,9 @@
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mirrord.demo.images import BuiltImage, referrers_index
@@ -120,3 +122,12 @@ def _make(directory: Path) -> None:
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     path.chmod(0o644)
+
+
+@contextmanager
+def readable_directory() -> Iterator[Path]:
+    """A temporary directory that nginx's own user may enter; pytest's are private to who runs the tests."""
+    with tempfile.TemporaryDirectory(prefix="mirrord-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
