@@ -14,23 +14,12 @@ import typer
 
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
-from mirrord.errors import ConfigError
 
 if TYPE_CHECKING:
     from mirrord.serve.address import Address
     from mirrord.store.tree import Tree
 
 _EXAMPLES = 3
-
-ListenOption = Annotated[
-    str | None, typer.Option("--listen", metavar="ADDR", help="Where to listen: host:port, or :port for all addresses.")
-]
-NginxListenOption = Annotated[
-    str | None, typer.Option("--listen", metavar="ADDR", help="Where nginx listens: a port, or address:port.")
-]
-StandaloneOption = Annotated[
-    bool, typer.Option("--standalone", help="A whole nginx.conf, for `nginx -p DIR -c FILE -g 'daemon off;'`.")
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +32,13 @@ class _Setup:
 
 
 @command(app)
-def serve(invocation: Invocation, listen: ListenOption = None) -> None:
+def serve(
+    invocation: Invocation,
+    *,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="ADDR", help="host:port, or :port for all addresses.")
+    ] = None,
+) -> None:
     """Serve the mirror as a read-only registry, until Ctrl-C."""
     from mirrord.serve.address import DEFAULT, Address
     from mirrord.serve.embedded import make_app, run
@@ -69,8 +64,13 @@ def serve(invocation: Invocation, listen: ListenOption = None) -> None:
 @command(app)
 def nginx(
     invocation: Invocation,
-    listen: NginxListenOption = None,
-    standalone: StandaloneOption = False,  # noqa: FBT002 - typer reads an option from a parameter
+    *,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="ADDR", help="Where nginx listens: a port, or address:port.")
+    ] = None,
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="A whole nginx.conf, for `nginx -p DIR -c FILE -g 'daemon off;'`.")
+    ] = False,
 ) -> None:
     """Print the configuration with which a stock nginx serves the mirror."""
     from mirrord.serve.address import DEFAULT, Address
@@ -93,17 +93,16 @@ def nginx(
 
 
 def _setup(invocation: Invocation) -> _Setup:
-    from mirrord.config.loader import find, load
+    from mirrord import events
+    from mirrord.cli.setting import config_of, root_of
 
-    path = find(invocation.config)
-    config = load(path) if path else None
-    root = invocation.root or (config.root if config else None)
-    if root is None:
-        raise ConfigError("no root is named; give --root DIR, or set `root` in the config")
-    absolute = Path(os.path.abspath(root))  # not resolved: a link that moves to another disk stays the root
+    config = config_of(invocation)
+    root = Path(os.path.abspath(root_of(invocation, config)))  # not resolved: a link may move to another disk
     if config is None:
-        return _Setup(absolute, None, None)
-    return _Setup(absolute, config.listen, config.public_url)
+        events.configure()
+        return _Setup(root, None, None)
+    events.configure(config.log.level, config.log.format)
+    return _Setup(root, config.listen, config.public_url)
 
 
 def _images(tree: "Tree") -> Iterator[str]:

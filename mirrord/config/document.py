@@ -204,7 +204,7 @@ class _Builder:
 
     def _text(self, event: yaml.ScalarEvent, line: int) -> Text:
         value, key = event.value, self._key()
-        written = value
+        written = HIDDEN if key in _SECRET_KEYS else value
         if not value and not event.style:  # plain: libyaml and the other parser say so differently
             self._note(line, 'nothing stands here; give it a value, or remove the line ("" is an empty text)')
             return Text.at(line, "", written, broken=True)

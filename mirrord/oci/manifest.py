@@ -1,12 +1,12 @@
 """Manifests and indexes: reading them strictly, and what they refer to. The bytes themselves are never re-encoded."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mirrord.errors import InvalidDigestError, InvalidManifestError
+from mirrord.errors import InvalidDigestError, InvalidManifestError, InvalidPlatformError
 from mirrord.oci.digest import Algorithm, Digest
+from mirrord.oci.document import check_spelling, items_of, read_document, text_of
 from mirrord.oci.platform import Platform, PlatformChoice
 
 MAX_MANIFEST_SIZE = 8 << 20
@@ -89,8 +89,11 @@ class Manifest:
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """Config and layers, each digest once; foreign layers too. Empty for an index."""
-        listed = (*((self.config,) if self.config else ()), *self.layers)
-        return tuple({blob.digest: blob for blob in reversed(listed)}.values())[::-1]
+        found: dict[Digest, Descriptor] = {}
+        for blob in (*((self.config,) if self.config else ()), *self.layers):
+            if blob.digest not in found or not blob.is_foreign:  # listed both ways, it must be held
+                found[blob.digest] = blob
+        return tuple(found.values())
 
     @property
     def referrer_type(self) -> str:
@@ -127,25 +130,29 @@ def parse_manifest(raw: bytes, content_type: str = "", algorithm: Algorithm = "s
     """
     if len(raw) > MAX_MANIFEST_SIZE:
         raise InvalidManifestError(f"the manifest has {len(raw)} bytes; at most {MAX_MANIFEST_SIZE} are taken")
-    document = _document(raw)
+    document = read_document(raw)
+    check_spelling(document, "the document")
     kind = _kind(document, content_type)
     digest = Digest.of(raw, algorithm)
     annotations = _annotations(document)
-    artifact_type = _text(document, "artifactType")
+    artifact_type = text_of(document, "artifactType")
     subject = _descriptor(document["subject"], "subject") if document.get("subject") is not None else None
     if kind.is_index:
         children = _descriptors(document, "manifests")
+        _agree(children)
         return Manifest(
             kind, raw, digest, children=children, subject=subject, artifact_type=artifact_type, annotations=annotations
         )
     if document.get("config") is None:
         raise InvalidManifestError("the manifest has no config; expected a descriptor")
+    config, layers = _descriptor(document["config"], "config"), _descriptors(document, "layers")
+    _agree((config, *layers))
     return Manifest(
         kind,
         raw,
         digest,
-        config=_descriptor(document["config"], "config"),
-        layers=_descriptors(document, "layers"),
+        config=config,
+        layers=layers,
         subject=subject,
         artifact_type=artifact_type,
         annotations=annotations,
@@ -155,32 +162,10 @@ def parse_manifest(raw: bytes, content_type: str = "", algorithm: Algorithm = "s
 def read_platform(config: bytes) -> Platform | None:
     """The platform an image config names (image-spec, config.md), or None where it names none."""
     try:
-        document = _document(config)
+        document = read_document(config)
     except InvalidManifestError:
         return None
     return _platform(document)
-
-
-def _document(raw: bytes) -> Mapping[str, object]:
-    try:
-        document = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise InvalidManifestError(f"the document is not JSON: {reason}") from error
-    if not isinstance(document, dict):
-        raise InvalidManifestError("the document is JSON, but not an object")
-    return document
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key occurs twice in one object")
-    return found
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _kind(document: Mapping[str, object], content_type: str) -> Kind:
@@ -223,6 +208,7 @@ def _descriptors(document: Mapping[str, object], key: str) -> tuple[Descriptor, 
 def _descriptor(entry: object, where: str) -> Descriptor:
     if not isinstance(entry, dict):
         raise InvalidManifestError(f"{where} is not a descriptor")
+    check_spelling(entry, where)
     size = entry.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_CONTENT_SIZE:
         raise InvalidManifestError(
@@ -235,19 +221,29 @@ def _descriptor(entry: object, where: str) -> Descriptor:
         raise InvalidManifestError(f"{where}: {error}") from error
     platform = entry.get("platform")
     return Descriptor(
-        _text(entry, "mediaType"),
+        text_of(entry, "mediaType"),
         parsed,
         size,
         platform=_platform(platform) if isinstance(platform, dict) else None,
-        artifact_type=_text(entry, "artifactType"),
+        artifact_type=text_of(entry, "artifactType"),
         annotations=_annotations(entry),
-        urls=tuple(url for url in _items(entry.get("urls")) if isinstance(url, str)),
+        urls=tuple(url for url in items_of(entry.get("urls")) if isinstance(url, str)),
     )
 
 
+def _agree(listed: Iterable[Descriptor]) -> None:
+    sizes: dict[Digest, int] = {}
+    for entry in listed:
+        if sizes.setdefault(entry.digest, entry.size) != entry.size:
+            raise InvalidManifestError(f"{entry.digest} is listed with two sizes: {sizes[entry.digest]}, {entry.size}")
+
+
 def _platform(document: Mapping[str, object]) -> Platform | None:
-    os, architecture = _text(document, "os"), _text(document, "architecture")
-    return Platform(os, architecture, _text(document, "variant")) if os and architecture else None
+    parts = [text_of(document, key) for key in ("os", "architecture", "variant")]
+    try:
+        return Platform.parse("/".join(parts if parts[2] else parts[:2]))
+    except InvalidPlatformError:  # absent, or nothing that could be chosen or shown
+        return None
 
 
 def _annotations(document: Mapping[str, object]) -> Mapping[str, str]:
@@ -255,12 +251,3 @@ def _annotations(document: Mapping[str, object]) -> Mapping[str, str]:
     if not isinstance(found, dict):
         return {}
     return {key: value for key, value in found.items() if isinstance(value, str)}
-
-
-def _text(document: Mapping[str, object], key: str) -> str:
-    value = document.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _items(value: object) -> Iterable[object]:
-    return value if isinstance(value, list) else ()

@@ -13,10 +13,11 @@ MAX_NAME = 255
 MAX_DEPTH = 10
 """Components of a local name: nginx's maps are rendered that deep."""
 
+_MAX_PORT = 65_535
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?")
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{{1,5}}))?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _FOLLOWER = re.compile(r"(sha256-[0-9a-f]{64}|sha512-[0-9a-f]{64,128})(?:\.(?:sig|att|sbom))?")
 _HUB_ALIASES = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
@@ -33,7 +34,7 @@ def is_path(text: str) -> bool:
 
 
 def is_follower(tag: str) -> bool:
-    """Whether ``tag`` belongs to an image by its digest (cosign's tags, the referrers fallback) and is none of its own."""
+    """Whether ``tag`` belongs to an image by its digest (cosign's tags, the referrers fallback): no image itself."""
     return _FOLLOWER.fullmatch(tag) is not None
 
 
@@ -58,8 +59,11 @@ class Repository:
     def parse(cls, name: str) -> Self:
         """Read ``nginx``, ``prom/prometheus`` or ``quay.io/x/y`` (no tag, no digest). Raises InvalidReferenceError."""
         host, path = _split(name)
-        if not _HOST.fullmatch(host):
-            raise InvalidReferenceError(f"{name!r}: {host!r} is not a registry host; expected a name such as quay.io")
+        found = _HOST.fullmatch(host)
+        if not found or not 0 < int(found["port"] or 1) <= _MAX_PORT:
+            raise InvalidReferenceError(
+                f"{name!r}: {host!r} is not a registry host; expected a name such as quay.io, or one with a port"
+            )
         if not _PATH.fullmatch(path):
             message = (
                 f"{name!r} is not a repository name; expected lower-case components joined by /, "
@@ -132,7 +136,8 @@ class Reference:
 def _split(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     is_host = bool(slash) and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower())
-    host, path = (first.lower(), rest) if is_host else (HUB, name)
+    lowered = first.lower() if first.isascii() else first  # a Kelvin sign is no k
+    host, path = (lowered, rest) if is_host else (HUB, name)
     if host in _HUB_ALIASES:
         host = HUB
         if path and "/" not in path:

@@ -55,8 +55,9 @@ class NginxSite:
 
     @property
     def own_name(self) -> str | None:
-        """The public host name, without its port."""
-        return urlsplit(self.public_url).hostname if self.public_url else None
+        """The public host name, without its port, as it stands in a Host header."""
+        name = urlsplit(self.public_url).hostname if self.public_url else None
+        return f"[{name}]" if name and ":" in name else name
 
 
 def default_listen(public_url: str | None) -> str:
@@ -74,7 +75,7 @@ def render(site: NginxSite) -> str:
         )
     if not _LISTEN.fullmatch(site.listen):
         raise ConfigError(f"{site.listen!r} is nothing nginx can listen at; expected a port, or address:port")
-    if site.public_url and not (site.own_name and re.fullmatch(r"[a-z0-9.:-]+", site.own_name)):
+    if site.public_url and not (site.own_name and re.fullmatch(r"[a-z0-9.:\[\]-]+", site.own_name)):
         raise ConfigError(f"{site.public_url!r} is not the URL of a mirror; expected e.g. https://mirror.example")
     values = _values(site)
     rendered = _filled("site.conf", values)

@@ -1,48 +1,16 @@
 """One tree, and both servers on it: whatever reads it must not be able to tell which of them answers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from support import nginx
 from support.nginx import Nginx
 from support.readers import Server, Serving, embedded
-from support.tree import ScratchTree, readable_directory
+from support.tree import readable_directory
+from support.world import OWN_NAME, World, build_world
 
-from mirrord.demo import images
-from mirrord.demo.images import BuiltImage
-from mirrord.oci.digest import Digest
 from mirrord.serve.nginx import NginxSite
-
-OWN_NAME = "mirror.example"
-DEEP = "a/b/c/d/e/f/g/h/i/j"
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What is served to every test; a test that publishes takes repositories of its own."""
-
-    tree: ScratchTree
-    image: BuiltImage
-    """``nginx:1.27``, and under the other names that aliases are tried with."""
-    docker: BuiltImage
-    index: BuiltImage
-    docker_list: BuiltImage
-    """Its other kinds: ``nginx:docker``, ``nginx:index``, ``nginx:list``."""
-    big: BuiltImage
-    """``nginx:big``, whose one layer is sent in several pieces."""
-    referrer: BuiltImage
-    """Refers to ``image``."""
-    empty: Digest
-    long: Digest
-    """Blobs of ``nginx``: one of no bytes, and one named by a sha512."""
-
-    @property
-    def layer(self) -> tuple[Digest, bytes]:
-        """The layer of ``big``."""
-        content = self.big.blobs[1]
-        return Digest.of(content), content
 
 
 @pytest.fixture(scope="session")
@@ -55,34 +23,7 @@ def directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def world(directory: Path) -> World:
     """The tree, published once."""
-    tree = ScratchTree(directory / "root")
-    variants = [images.image("several", platform=platform) for platform in (images.AMD64, images.ARM64)]
-    image = images.image("one")
-    world = World(
-        tree=tree,
-        image=image,
-        docker=images.image("one", docker=True),
-        index=images.index(*variants),
-        docker_list=images.index(images.image("one", docker=True), docker=True),
-        big=images.image("big", layers=[images.layer("big", (2 << 20) + 12_345)]),
-        referrer=images.artifact("statement", "application/vnd.test.statement", image),
-        empty=tree.add_blob("nginx", b""),
-        long=tree.add_blob("nginx", b"long", Digest.of(b"long", "sha512")),
-    )
-    tree.add("nginx", world.referrer)
-    tags = {"1.27": image, "docker": world.docker, "index": world.index, "list": world.docker_list, "big": world.big}
-    tree.publish(
-        {
-            "nginx": {**tags, images.signature_tag(image.digest): images.signature(image)},
-            "prom/prometheus": {"v1": image},
-            "quay.io/x/y": {"1": image},
-            "lab.test_5000/app": {"1": image},
-            DEEP: {"1": image},
-            "many": {f"v{number}": image for number in range(12)},
-        },
-        {"nginx": {image.digest: [world.referrer]}},
-    )
-    return world
+    return build_world(directory / "root")
 
 
 @pytest.fixture(scope="session")

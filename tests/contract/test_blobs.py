@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from conftest import World
 from support.readers import Answer, Server
+from support.world import World
 
 from mirrord.oci.digest import Digest
 

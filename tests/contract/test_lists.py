@@ -1,8 +1,8 @@
 """Tag lists, the catalog and referrers, from both servers."""
 
 import pytest
-from conftest import World
 from support.readers import Answer, Server
+from support.world import World
 
 from mirrord.oci.digest import Digest
 
@@ -54,8 +54,8 @@ def test_pages_make_up_the_list(server: Server, size: int) -> None:
 def test_the_last_page_has_no_link(server: Server) -> None:
     """A Link on the last page would make some clients ask for ever."""
     assert next_of(server.ask("/v2/many/tags/list?n=12")) == ""
-    assert next_of(server.ask("/v2/many/tags/list?n=5&last=v5")) != ""
-    assert next_of(server.ask("/v2/many/tags/list?n=5&last=v6")) == ""
+    assert next_of(server.ask("/v2/many/tags/list?n=5&last=v3")) != ""
+    assert next_of(server.ask("/v2/many/tags/list?n=5&last=v4")) == ""
 
 
 def test_no_entry_was_asked_for_and_none_comes(server: Server) -> None:
@@ -66,7 +66,8 @@ def test_no_entry_was_asked_for_and_none_comes(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "expected"), [("v10", MANY[3:]), ("v100", MANY[3:]), ("v9", []), ("zzz", []), ("", MANY), ("v%31", MANY[2:])]
+    ("last", "expected"),
+    [("v10", MANY[3:]), ("v100", MANY[3:]), ("v9", []), ("zzz", []), ("", MANY), ("v%31", MANY[2:])],
 )
 def test_last_begins_after_it(server: Server, last: str, expected: list[str]) -> None:
     """``last`` needs not be a tag that is there."""

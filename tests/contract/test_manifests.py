@@ -1,8 +1,8 @@
 """Manifests by tag and by digest, from both servers."""
 
 import pytest
-from conftest import World
 from support.readers import Server
+from support.world import World
 
 from mirrord.demo import images
 from mirrord.demo.images import BuiltImage

@@ -1,8 +1,8 @@
 """The names a repository answers to, from both servers."""
 
 import pytest
-from conftest import DEEP, OWN_NAME, World
 from support.readers import HOST, Server
+from support.world import DEEP, OWN_NAME, World
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """A real nginx that runs the rendered configuration on a free port."""
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -11,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from support.programs import program
 
 from mirrord.serve.nginx import NginxSite, render
 
@@ -32,17 +31,9 @@ class Nginx:
         return "".join(line for line in lines if "setrlimit(RLIMIT_NOFILE" not in line)
 
 
-def program() -> str:
-    """The path of nginx, which is seldom in the PATH of ordinary users; a test that needs it fails without it."""
-    found = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
-    if found is None:
-        pytest.fail(f"nginx is not installed; Debian has it in the package {PACKAGE}")
-    return found
-
-
 def check_configuration(configuration: Path, directory: Path) -> str:
     """What ``nginx -t`` says of a file; fails where it refuses it."""
-    command = [program(), "-t", "-e", "stderr", "-p", str(directory), "-c", str(configuration)]
+    command = [program("nginx", PACKAGE), "-t", "-e", "stderr", "-p", str(directory), "-c", str(configuration)]
     tested = subprocess.run(command, capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
     return tested.stderr
@@ -54,7 +45,17 @@ def running(site: NginxSite, directory: Path) -> Iterator[Nginx]:
     for attempt in range(1, _ATTEMPTS + 1):
         port = free_port()
         (directory / "nginx.conf").write_text(render(replace(site, listen=f"127.0.0.1:{port}", standalone=True)))
-        command = [program(), "-e", "error.log", "-p", str(directory), "-c", "nginx.conf", "-g", "daemon off;"]
+        command = [
+            program("nginx", PACKAGE),
+            "-e",
+            "error.log",
+            "-p",
+            str(directory),
+            "-c",
+            "nginx.conf",
+            "-g",
+            "daemon off;",
+        ]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
                 if _ready(process, port):
