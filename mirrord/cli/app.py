@@ -1,6 +1,7 @@
 """The command line as a whole: its commands, and what an error becomes on standard error and as exit status."""
 
 import importlib
+import os
 import sys
 
 import typer
@@ -35,6 +36,9 @@ def run() -> int:
         return exit_status(error)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # who read the output has seen enough: nothing more may be written, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND
     return status if isinstance(status, int) else 0
 
 

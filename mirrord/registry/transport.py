@@ -1,7 +1,6 @@
 """One question to a registry, from its gate to its answer: access, redirects, and attempts while they may help."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,11 +13,12 @@ from mirrord.errors import UpstreamError
 from mirrord.registry.ask import Ask
 from mirrord.registry.auth import Authenticator, Visit
 from mirrord.registry.backoff import Attempts, Backoff
-from mirrord.registry.endpoint import Endpoint, names_inner_address, same_origin
+from mirrord.registry.endpoint import Endpoint, same_origin
 from mirrord.registry.failures import Reply, answer_failure
 from mirrord.registry.gate import Gate
 from mirrord.registry.headers import parse_challenges
 from mirrord.registry.login import read_login
+from mirrord.registry.redirects import redirect_target
 from mirrord.registry.tls import Tls, make_tls
 from mirrord.registry.tokens import TokenDesk
 from mirrord.registry.wire import Hop, Wire, read_bounded
@@ -28,7 +28,6 @@ MAX_REFUSALS = 4
 _SMALL = 64 << 10
 """Bytes of an answer that is read only for its words, or so that its connection can be used again."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_IN_URL = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,8 @@ class Transport:
                         f"{ask}: {peer.endpoint} redirects more than {self.limits.redirects} times "
                         "(limits.redirects); expected the content"
                     )
-                hop = replace(hop, url=await _redirected(response, ask, peer.endpoint))
+                location = response.headers.get("Location", "")
+                hop = replace(hop, url=await redirect_target(location, hop.url, ask, peer.endpoint))
                 at_home = at_home and same_origin(hop.url, peer.endpoint.origin)
                 self.wire.counters.redirects += 1
             else:
@@ -133,28 +133,3 @@ class Transport:
         gate = Gate(host, config.concurrency, self._everybody, self.limits.max_wait)
         auth = Authenticator(endpoint, config, login, TokenDesk(self.wire, endpoint, tls))
         return Peer(endpoint, gate, auth, tls)
-
-
-async def _redirected(response: ClientResponse, ask: Ask, endpoint: Endpoint) -> URL:
-    """Where a redirect goes, taken as it is written: a signed URL breaks when it is quoted anew.
-
-    Raises UpstreamError for one that must not be followed.
-    """
-    location = response.headers.get("Location", "")
-    try:
-        url = response.url.join(URL(location, encoded=True)).with_fragment(None)
-        usable = bool(location) and url.scheme in {"http", "https"} and bool(url.host) and _IN_URL.fullmatch(location)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UpstreamError(f"{ask}: {endpoint} redirects to what is no http or https URL; expected the content")
-    if response.url.scheme == "https" and url.scheme == "http":
-        raise UpstreamError(
-            f"{ask}: {endpoint} redirects from https to {url.origin()}, where anybody in between could read it; "
-            "its operator corrects that"
-        )
-    if names_inner_address(url.host or "") and not await endpoint.is_inside():
-        raise UpstreamError(
-            f"{ask}: {endpoint} redirects to {url.origin()}, which is in a private network and the registry is not"
-        )
-    return url.with_user(None)

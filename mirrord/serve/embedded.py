@@ -131,6 +131,10 @@ class _Registry:
                 await self._stream(response, content)
         except ConnectionError:  # the client has gone, which is its right
             response.force_close()
+        except HostError as error:  # too late for another answer: a body that ends early tells the client
+            self._complain(error)
+            if request.transport is not None:
+                request.transport.abort()
         finally:
             self._workers.release(opened.file)
         return response

@@ -45,7 +45,7 @@ def decide(plan: RepositoryPlan, listed: Sequence[str] | None, record: Record | 
     """
     held = {tag: h for tag, h in (record.tags if record else {}).items() if not is_follower(tag)}
     decision = Decision()
-    for image in plan.images:
+    for image in sorted(plan.images, key=lambda image: image.digest is not None):  # a pin wins over a glob
         try:
             image.require_built()
             if image.digest is not None and not image.tags:

@@ -23,7 +23,7 @@ PARTS = [
     "_blobs",
     "A",
 ]
-PARTS += ["manifests", "blobs", "tags", "list", "referrers", "uploads", "_catalog", "1.27", "1", "v1", DEEP]
+PARTS += ["manifests", "blobs", "tags", "list", "referrers", "uploads", "_catalog", "1.27", "1", DEEP, "a" * 250]
 ODD = [
     "a" * 250,
     "",

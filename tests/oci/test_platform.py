@@ -32,7 +32,7 @@ platforms = st.builds(Platform, parts, parts, st.just("") | parts)
         ("linux/ARM/V7", "linux/arm/v7"),
     ],
 )
-def test_spellings_of_one_platform_are_one(one: str, other: str):
+def test_spellings_of_one_platform_are_one(one: str, other: str) -> None:
     """The usual defaults: arm64 is arm64/v8, arm is arm/v7, and the kernel's names are Go's."""
     assert Platform.parse(one).normalised() == Platform.parse(other).normalised()
     assert PlatformChoice.parse([one]).includes(Platform.parse(other))
@@ -52,48 +52,50 @@ def test_spellings_of_one_platform_are_one(one: str, other: str):
         ("linux/arm64/v9", "linux/arm64"),
     ],
 )
-def test_different_platforms_stay_different(one: str, other: str):
+def test_different_platforms_stay_different(one: str, other: str) -> None:
     """A choice never brings a platform that a machine of the chosen one could not run as such."""
     assert not PlatformChoice.parse([one]).includes(Platform.parse(other))
 
 
 @quick
 @given(platforms)
-def test_normalising_twice_changes_nothing(platform: Platform):
+def test_normalising_twice_changes_nothing(platform: Platform) -> None:
     """There is one spelling, and it is reached in one step."""
     assert platform.normalised().normalised() == platform.normalised()
 
 
 @quick
 @given(platforms)
-def test_platforms_read_back_as_themselves(platform: Platform):
+def test_platforms_read_back_as_themselves(platform: Platform) -> None:
     """What is written of a platform is read as the same platform."""
     assert Platform.parse(str(platform)) == platform
 
 
 @quick
 @given(platforms, st.lists(platforms, max_size=4))
-def test_a_choice_includes_exactly_what_it_names(platform: Platform, wanted: list[Platform]):
+def test_a_choice_includes_exactly_what_it_names(platform: Platform, wanted: list[Platform]) -> None:
     """Included is what is wanted in any spelling; `all` includes everything."""
     choice = PlatformChoice(tuple(wanted))
     assert choice.includes(platform) == any(platform.normalised() == want.normalised() for want in wanted)
     assert PlatformChoice().includes(platform)
 
 
-@pytest.mark.parametrize("text", ["", "linux", "linux/", "/amd64", "linux//v7", "a/b/c/d", "linux/amd64 ", "l\n/a", "ä/b"])
-def test_what_is_no_platform_is_refused(text: str):
+@pytest.mark.parametrize(
+    "text", ["", "linux", "linux/", "/amd64", "linux//v7", "a/b/c/d", "linux/amd64 ", "l\n/a", "ä/b"]
+)
+def test_what_is_no_platform_is_refused(text: str) -> None:
     """The message says what a platform looks like."""
     with pytest.raises(InvalidPlatformError, match="expected os/architecture"):
         Platform.parse(text)
 
 
-def test_a_choice_says_what_it_is():
+def test_a_choice_says_what_it_is() -> None:
     """A choice is shown as it is written in a config."""
     assert str(PlatformChoice.parse(None)) == "all"
     assert str(PlatformChoice.parse(["linux/amd64", "linux/arm64/v8"])) == "linux/amd64, linux/arm64/v8"
 
 
-def test_build_attestations_are_told_by_their_platform():
+def test_build_attestations_are_told_by_their_platform() -> None:
     """unknown/unknown is no platform anybody runs."""
     assert Platform("unknown", "unknown").is_unknown
     assert not Platform("linux", "unknown").is_unknown

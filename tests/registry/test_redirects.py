@@ -5,12 +5,16 @@ from aiohttp import web
 from support.registries import Connect
 from support.scripted import Scripted, answer, redirect
 from support.sink import MemorySink
+from yarl import URL
 
 from mirrord.config.model import Limits
 from mirrord.demo import images
 from mirrord.demo.access import Basic
 from mirrord.errors import UpstreamError
 from mirrord.oci.reference import Repository
+from mirrord.registry.ask import Ask
+from mirrord.registry.endpoint import Endpoint
+from mirrord.registry.redirects import redirect_target
 
 LOGIN = {"username": "me", "password": "pw"}
 CONTENT = b"content of a blob" * 1000
@@ -100,6 +104,16 @@ async def test_the_answer_of_another_origin_is_told_with_its_origin_alone(connec
             await registries.fetch_blob(app, BLOB, MemorySink())
     assert "canary" not in str(raised.value)
     assert len(cdn.requests) == 1
+
+
+async def test_a_public_registry_does_not_lead_inside(app: Repository) -> None:
+    """A redirect is a way to make this host ask its own network: only a registry that is inside may point there."""
+    ask, here = Ask.blob(app, BLOB.digest), URL("https://1.1.1.1/v2/x")
+    for inner in ("https://127.0.0.1/x", "https://169.254.169.254/latest/meta-data", "https://[::1]/x"):
+        with pytest.raises(UpstreamError, match="in a private network and the registry is not"):
+            await redirect_target(inner, here, ask, Endpoint("public.test", URL("https://1.1.1.1")))
+        inside = Endpoint("lab.test", URL("https://10.0.0.7"))
+        assert str(await redirect_target(inner, here, ask, inside)) == inner
 
 
 async def test_userinfo_in_a_redirect_is_dropped(upstream: Scripted, connect: Connect, app: Repository) -> None:

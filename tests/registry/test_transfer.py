@@ -1,5 +1,6 @@
 """Blobs: streamed in batches, resumed where they broke, never longer than they were said to be."""
 
+import asyncio
 import hashlib
 
 import pytest
@@ -201,6 +202,33 @@ async def test_a_body_without_a_length_is_streamed(upstream: Scripted, connect: 
     await connect(upstream).fetch_blob(app, BLOB, sink)
     assert sink.content == CONTENT
     assert len(sink.batches) <= 6
+
+
+async def test_many_tiny_chunks_are_no_long_list(upstream: Scripted, connect: Connect, app: Repository) -> None:
+    """Bounded: a batch is handed on before its chunks are too many for one call, however small they are."""
+    upstream.when("blobs", then=chunked(CONTENT[:300_000], size=100))
+    sink = MemorySink()
+    await connect(upstream).fetch_blob(app, images.descriptor(CONTENT[:300_000]), sink)
+    assert sink.content == CONTENT[:300_000]
+    assert max(sink.chunks) <= 1024
+
+
+async def test_a_cancelled_transfer_leaves_nothing_behind(
+    upstream: Scripted, connect: Connect, app: Repository
+) -> None:
+    """Cancellation ends the reading and the write under way, frees the host's place, and leaves no task."""
+    upstream.add_blob(app.path, CONTENT)
+    registries = connect(upstream, concurrency=1)
+    before = asyncio.all_tasks()
+    stuck = MemorySink()
+    stuck.waits = asyncio.Event()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await registries.fetch_blob(app, BLOB, stuck)
+    assert {task for task in asyncio.all_tasks() - before if "RequestHandler" not in str(task.get_coro())} == set()
+    sink = MemorySink()
+    await registries.fetch_blob(app, BLOB, sink)
+    assert sink.content == CONTENT
 
 
 async def test_a_full_disk_ends_the_transfer(upstream: Scripted, connect: Connect, app: Repository) -> None:

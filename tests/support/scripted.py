@@ -64,15 +64,15 @@ def redirect(to: str, status: int = 307) -> Play:
     return answer(status, b"<a>moved</a>", {"Location": to})
 
 
-def chunked(body: bytes, headers: Mapping[str, str] | None = None) -> Play:
-    """Answer without saying how long it is."""
+def chunked(body: bytes, headers: Mapping[str, str] | None = None, *, size: int = 10_000) -> Play:
+    """Answer without saying how long it is, in chunks of ``size``."""
 
     async def play(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
-        for start in range(0, len(body), 10_000):
-            await response.write(body[start : start + 10_000])
+        for start in range(0, len(body), size):
+            await response.write(body[start : start + size])
         await response.write_eof()
         return response
 

@@ -11,9 +11,13 @@ class MemorySink:
         self._content = bytearray(held)
         self.batches: list[int] = []
         """Bytes of each write."""
+        self.chunks: list[int] = []
+        """Chunks of each write."""
         self.restarts = 0
         self.fails: Exception | None = None
         """Raised by the next write."""
+        self.waits: asyncio.Event | None = None
+        """Writes take until this is set."""
         self._writing = False
 
     @property
@@ -30,10 +34,13 @@ class MemorySink:
         """Take chunks; a second write at the same time is an error."""
         assert not self._writing
         self._writing = True
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.002)  # long enough that the next batch is ready
+        if self.waits:
+            await self.waits.wait()
         if self.fails:
             raise self.fails
         self.batches.append(sum(map(len, chunks)))
+        self.chunks.append(len(chunks))
         for chunk in chunks:
             self._content += chunk
         self._writing = False

@@ -1,0 +1,100 @@
+"""The rendered configuration, as text."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirrord.errors import ConfigError, InvalidDigestError
+from mirrord.oci.digest import Digest
+from mirrord.oci.reference import is_path, is_tag
+from mirrord.serve.address import Address
+from mirrord.serve.nginx import DIGEST, NAME, TAG, NginxSite, default_listen, render
+
+SHIPPED = Path(__file__).parents[2] / "nginx" / "mirrord.conf"
+words = st.text(alphabet="aZ09._-/:", max_size=12)
+
+
+def test_the_shipped_file_is_the_default() -> None:
+    """nginx/mirrord.conf is what `mirrord nginx --root /var/lib/mirrord` prints; make it again after a change."""
+    assert SHIPPED.read_text() == render(NginxSite(Path("/var/lib/mirrord")))
+
+
+@given(words)
+def test_names_and_tags_are_those_of_the_grammar(text: str) -> None:
+    """Nginx takes for a name or a tag exactly what mirrord takes for one."""
+    assert bool(re.fullmatch(NAME, text)) == is_path(text)
+    assert bool(re.fullmatch(TAG, text)) == is_tag(text)
+
+
+@given(st.from_regex(r"sha(256|512):[0-9a-fA-F]{63,65}([0-9a-f]{64})?", fullmatch=True))
+def test_digests_are_those_of_the_grammar(text: str) -> None:
+    """Nginx takes for a digest exactly what mirrord takes for one."""
+    try:
+        known = str(Digest.parse(text)) == text
+    except InvalidDigestError:
+        known = False
+    assert bool(re.fullmatch(DIGEST, text)) == known
+
+
+def test_it_says_how_it_was_made() -> None:
+    """Who finds the file on a host knows how to make the next one."""
+    site = NginxSite(Path("/srv/mirror"), "127.0.0.1:8080", standalone=True)
+    assert "# Made by: mirrord nginx --root /srv/mirror --listen 127.0.0.1:8080 --standalone\n" in render(site)
+
+
+def test_a_whole_configuration_leaves_the_rest_to_the_command_line() -> None:
+    """No `daemon` and no main error_log (nginx refuses the first twice), and no path outside -p but the root."""
+    rendered = render(NginxSite(Path("/srv/mirror"), standalone=True))
+    directives = [line.split() for line in rendered.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert not [words for words in directives if words[0] in {"daemon", "user"}]
+    assert not [line for line in rendered.splitlines() if line.startswith("error_log")]
+    paths = set(re.findall(r'(?<=")/[a-z][^"$]*', rendered))
+    assert {path for path in paths if not path.startswith("/srv/mirror")} == set()
+
+
+def test_every_placeholder_is_filled() -> None:
+    """No @NAME@ is left for nginx to stumble over."""
+    for standalone in (True, False):
+        site = NginxSite(Path("/srv/mirror"), public_url="https://mirror.example", standalone=standalone)
+        assert not re.search(r"@[A-Z0-9_]+@", render(site))
+
+
+@pytest.mark.parametrize(
+    ("daemon", "expected"),
+    [("127.0.0.1:5050", "127.0.0.1:5050"), (":5050", "127.0.0.1:5050"), ("[::1]:1", "[::1]:1"), ("[::]:1", "[::1]:1")],
+)
+def test_paging_asks_the_daemon_where_it_can_be_reached(daemon: str, expected: str) -> None:
+    """An address that means "all of this host" is not one to connect to."""
+    rendered = render(NginxSite(Path("/srv/mirror"), daemon=Address.parse(daemon)))
+    assert set(re.findall(r"proxy_pass http://([^;]+);", rendered)) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("public_url", "expected"),
+    [
+        (None, "5000"),
+        ("https://mirror.example", "5000"),
+        ("http://mirror.example", "80"),
+        ("http://mirror.example:8080", "8080"),
+    ],
+)
+def test_nginx_listens_where_clients_ask(public_url: str | None, expected: str) -> None:
+    """For https something before nginx ends TLS, and a port of its own is free."""
+    assert default_listen(public_url) == expected
+
+
+@pytest.mark.parametrize("root", ["relative", "/a$b", '/a"b', "/a\nb", "/a\\b"])
+def test_a_root_that_nginx_can_not_be_told_is_refused(root: str) -> None:
+    """Nginx would read a $ as a variable; the message names the path."""
+    with pytest.raises(ConfigError, match="can't stand in nginx's configuration"):
+        render(NginxSite(Path(root)))
+
+
+@pytest.mark.parametrize("listen", ["80; evil", "", "80 ssl"])
+def test_an_address_can_not_bring_directives_along(listen: str) -> None:
+    """What is rendered is one address."""
+    with pytest.raises(ConfigError, match="nothing nginx can listen at"):
+        render(NginxSite(Path("/srv"), listen))
