@@ -1,7 +1,6 @@
 """The command line as a whole: its commands, and what an error becomes on standard error and as exit status."""
 
 import importlib
-import os
 import sys
 
 import typer
@@ -9,8 +8,8 @@ import typer
 from mirrord.cli.invocation import globals_
 from mirrord.errors import ConfigError, HostError, MirrordError
 
-FOUND, WRONG, HOST, INTERRUPTED = 1, 2, 3, 130
-"""Exit statuses: it met something; the command line or config is wrong; this host is at fault; interrupted."""
+FOUND, WRONG, HOST = 1, 2, 3
+"""Exit statuses: it met something; the command line or config is wrong; this host is at fault (130: interrupted)."""
 
 app = typer.Typer(
     name="mirrord",
@@ -30,16 +29,13 @@ def run() -> int:
     for family in _FAMILIES:
         importlib.import_module(f"mirrord.cli.{family}")
     try:
-        status = app(standalone_mode=False)
+        app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
     except MirrordError as error:
         sys.stderr.write(f"mirrord: {error.owner}: {error}\n")
         return exit_status(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # who read the output has seen enough: nothing more may be written, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FOUND
-    return status if isinstance(status, int) else 0
+    return 0
 
 
 def exit_status(error: MirrordError) -> int:

@@ -31,12 +31,16 @@ def images(
     if invocation.json:
         invocation.print_json("images", {"snapshot": tree.snapshot(), "images": [each.document() for each in found]})
         return
-    from rich.console import Console
     from rich.table import Table
 
-    from mirrord.cli.words import count, size
+    from mirrord.cli.words import console, count, size
 
-    table = Table("image", "digest", "size", "platforms", "since", box=None, pad_edge=False)
+    if not found:
+        console().print("Nothing is mirrored yet: mirrord sync")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("image", "digest", "size", "platforms", "since"):
+        table.add_column(column, overflow="fold")
     for each in found:
         table.add_row(
             each.name if each.tag else f"{each.repository}@…",
@@ -45,9 +49,8 @@ def images(
             ", ".join(each.held.platforms) or "-",
             each.held.first_seen[:16].replace("T", " "),
         )
-    console = Console()
-    console.print(table)
-    console.print(f"{count(len(found), 'image')} in snapshot {tree.snapshot() or '(none yet)'}", highlight=False)
+    console().print(table)
+    console().print(f"{count(len(found), 'image')} in snapshot {tree.snapshot() or '(none yet)'}", highlight=False)
 
 
 _CONFIG = """\

@@ -13,6 +13,8 @@ import typer
 
 P = ParamSpec("P")
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
 GLOBAL = "Global options"
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The config to read.", rich_help_panel=GLOBAL)
@@ -91,7 +93,10 @@ def command(
         @functools.wraps(function)
         def run(ctx: typer.Context, **arguments: Any) -> None:  # noqa: ANN401 - each command's own types
             invocation = Invocation.taken_from(arguments, ctx.obj)
-            function(invocation, **arguments)  # type: ignore[call-arg] # typer has parsed them by the signature
+            try:
+                function(invocation, **arguments)  # type: ignore[call-arg] # typer has parsed them by the signature
+            except KeyboardInterrupt:
+                raise typer.Exit(INTERRUPTED) from None
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [shared[0], *(p.replace(kind=keyword) for p in (*own, *shared[1:]))]

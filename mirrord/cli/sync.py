@@ -22,7 +22,7 @@ def sync(
     invocation: Invocation,
     *,
     images: Annotated[
-        list[str] | None, typer.Argument(metavar="[IMAGE]...", help="With a config: only these. Without: add these.")
+        list[str] | None, typer.Argument(metavar="IMAGE", help="With a config: only these. Without: add these.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the upstreams, say what would change.")] = False,
     skip_cooldown: Annotated[bool, typer.Option("--skip-cooldown", help="Not built yet.", hidden=True)] = False,

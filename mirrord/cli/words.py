@@ -1,7 +1,23 @@
-"""Numbers as people read them: counts, bytes, seconds."""
+"""Output for people: numbers as they read them, and a console for tables."""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _KIB = 1024.0
 _MINUTE = 60
+
+
+_WIDE = 300
+
+
+def console() -> "Console":
+    """Standard output for tables: as wide as the terminal; where there is none, wide enough to fold nothing."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def count(number: int, noun: str) -> str:

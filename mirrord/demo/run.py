@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiofiles
+
 from mirrord.config.images import images_of
 from mirrord.config.loader import load
 from mirrord.demo.content import CONFIG, fill
@@ -44,7 +46,8 @@ async def running_demo(place: Path, listen: Address) -> AsyncIterator[Demo]:
         fill(upstream)
         text = CONFIG.format(url=upstream.url)
         file, root = place / "mirrord.yaml", place / "mirror"
-        await asyncio.to_thread(file.write_text, text, "utf-8")
+        async with aiofiles.open(file, "w", encoding="utf-8") as writer:
+            await writer.write(text)
         config = await asyncio.to_thread(load, file)
         async with open_store(root, command="mirrord demo", threads=_THREADS, reserve=config.reserve) as store:
             plans = plan_all(images_of(config), await store.repositories())

@@ -95,8 +95,10 @@ async def test_a_file_that_is_cut_ends_the_connection(
     async with aiohttp.ClientSession() as session, session.get(f"{url}/v2/app/blobs/{path.name}") as response:
         with path.open("r+b") as file:
             file.truncate(5 << 20)
-        with pytest.raises(aiohttp.ClientPayloadError):
+        with capture_logs() as events, pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
+    assert [event["event"] for event in events] == ["serve.failed"]
+    assert caplog.records == []
 
 
 async def test_it_says_which_address_is_taken(tree: ScratchTree) -> None:
