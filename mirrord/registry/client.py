@@ -11,7 +11,7 @@ from multidict import CIMultiDictProxy
 from mirrord.config.model import Limits, RegistryConfig
 from mirrord.errors import DigestMismatchError, InvalidDigestError, InvalidManifestError, UpstreamError
 from mirrord.oci.digest import Digest
-from mirrord.oci.manifest import Descriptor, Manifest, parse_manifest
+from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Descriptor, Manifest, parse_manifest
 from mirrord.oci.reference import Repository
 from mirrord.registry.ask import Ask
 from mirrord.registry.backoff import Backoff
@@ -109,7 +109,7 @@ class Registries:
     async def get_blob(self, repository: Repository, blob: Descriptor) -> bytes:
         """A small blob (a config), whole and verified. Raises DigestMismatchError, NotFoundError and the like."""
         ask = Ask.blob(repository, blob.digest)
-        if blob.size > self._limits.manifest_size:
+        if blob.size > MAX_MANIFEST_SIZE:
             raise UpstreamError(f"{ask}: {blob.size} bytes are too many to be held in memory; expected a small blob")
         return (await self._verified(ask, blob.digest, blob.size, "the size its manifest says")).body
 

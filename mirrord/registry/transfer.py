@@ -64,14 +64,15 @@ async def stream_blob(transport: Transport, ask: Ask, blob: Descriptor, sink: Bl
                 renewed_at = sink.offset
                 attempts.renew()
             await attempts.again(failure.noting(f" ({sink.offset} of {blob.size} bytes held)"))
-            _log.info(
-                "blob.resumed",
-                repository=str(ask.repository),
-                digest=str(blob.digest),
-                offset=sink.offset,
-                size=blob.size,
-                reason=str(failure),
-            )
+            if sink.offset > 0:
+                _log.info(
+                    "blob.resumed",
+                    repository=str(ask.repository),
+                    digest=str(blob.digest),
+                    offset=sink.offset,
+                    size=blob.size,
+                    reason=str(failure),
+                )
 
 
 async def _begin(response: ClientResponse, ask: Ask, blob: Descriptor, sink: BlobSink) -> None:

@@ -18,9 +18,9 @@ from mirrord.registry.tls import Tls
 
 MAX_HEADER = 64 << 10
 """Bytes of one header line: signed URLs are long."""
-MAX_HEADERS = 256
-READ_SIZE = 1 << 20
-"""Bytes taken from a socket at once while a blob streams (asyncio's own 256 KiB cost a third of the speed)."""
+READ_SIZE = 512 << 10
+"""Bytes taken from a socket at once while a blob streams. asyncio's own 256 KiB cost a tenth of the speed; 1 MiB wins
+nothing more, and takes 2 MB a transfer."""
 
 
 @dataclass(slots=True)
@@ -95,7 +95,6 @@ class Wire:
                 requote_redirect_url=False,
                 max_line_size=MAX_HEADER,
                 max_field_size=MAX_HEADER,
-                max_headers=MAX_HEADERS,
             )
         return self._session
 

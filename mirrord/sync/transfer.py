@@ -16,6 +16,9 @@ from mirrord.sync.outcome import Progress
 
 _log = structlog.get_logger()
 
+SMALL_AT_ONCE = 48
+"""Small blobs that are fetched or wait for their batch at once: a slow disk must not fill the memory with them."""
+
 
 class Transfer:
     """Fetches blobs of one run: verified by the store, one writer a digest, a failure remembered for the run."""
@@ -26,6 +29,7 @@ class Transfer:
         self._progress = progress
         self._flights: dict[Digest, asyncio.Event] = {}
         self._failed: dict[tuple[Repository, Digest], MirrordError] = {}
+        self._in_memory = asyncio.Semaphore(SMALL_AT_ONCE)
         self.unfinished: set[Digest] = set()
         """Digests some image needs and does not have yet: their partial downloads are worth keeping."""
 
@@ -60,9 +64,10 @@ class Transfer:
 
     async def _fetch(self, repository: Repository, blob: Descriptor) -> None:
         if blob.size < SMALL:
-            content = await self._registries.get_blob(repository, blob)
-            self._progress.bytes_fetched += len(content)
-            await self._store.add_small(blob.digest, content)
+            async with self._in_memory:
+                content = await self._registries.get_blob(repository, blob)
+                self._progress.bytes_fetched += len(content)
+                await self._store.add_small(blob.digest, content)
         else:
             async with self._store.download(blob) as partial:
                 await self._stream(repository, blob, partial)

@@ -45,6 +45,14 @@ def test_a_list_is_not_compared_by_date(server: Server) -> None:
     assert answer.status == 200
 
 
+def test_a_list_comes_whole(server: Server, world: World) -> None:
+    """No reader sees two snapshots in one document: a list can't be resumed with the rest of another."""
+    for path in ("many/tags/list", "_catalog", f"nginx/referrers/{world.image.digest}"):
+        answer = server.ask(f"/v2/{path}", headers={"Range": "bytes=3-"})
+        assert answer.status == 200
+        assert "accept-ranges" not in answer.headers
+
+
 @pytest.mark.parametrize("size", [1, 5, 11, 12, 13, 1000])
 def test_pages_make_up_the_list(server: Server, size: int) -> None:
     """Whatever the size, following the Links gives each tag once, in order."""

@@ -78,10 +78,14 @@ class ScratchTree:
             (snapshot / flat).symlink_to(f"../../generations/{flat}/{generation}")
         _write(snapshot / "_catalog.json", json.dumps({"repositories": sorted(self._served)}).encode())
         _write(snapshot / "_snapshot.json", json.dumps({"generations": self._served}).encode())
-        fresh = self.root / f"{CURRENT}.{name}"
-        fresh.symlink_to(f"snapshots/{name}")
-        fresh.rename(self.layout.current)
+        self.serve(name)
         return name
+
+    def serve(self, snapshot: str) -> None:
+        """Serve this snapshot, by one rename."""
+        fresh = self.root / f"{CURRENT}.new"
+        fresh.symlink_to(f"snapshots/{snapshot}")
+        fresh.rename(self.layout.current)
 
     def _generation(
         self, repository: str, tags: Mapping[str, BuiltImage], referrers: Mapping[Digest, Sequence[BuiltImage]]

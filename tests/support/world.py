@@ -56,11 +56,18 @@ def build_world(root: Path) -> World:
         long=tree.add_blob("nginx", b"long", Digest.of(b"long", "sha512")),
     )
     tree.add("nginx", world.referrer)
-    tags = {"1.27": image, "docker": world.docker, "index": world.index, "list": world.docker_list, "big": world.big}
+    tags = {
+        "1": image,
+        "1.27": image,
+        "docker": world.docker,
+        "index": world.index,
+        "list": world.docker_list,
+        "big": world.big,
+    }
     tree.publish(
         {
             "nginx": {**tags, images.signature_tag(image.digest): images.signature(image)},
-            "prom/prometheus": {"v1": image},
+            "prom/prometheus": {"1": image, "v1": image},
             "quay.io/x/y": {"1": image},
             "lab.test_5000/app": {"1": image},
             DEEP: {"1": image},

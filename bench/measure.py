@@ -1,0 +1,122 @@
+"""One measurement each: a cold or second sync by mirrord, a sync by skopeo, the limit, a bare write, a publication."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.child import run
+from bench.upstream import program
+
+HOST = "bench.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one measurement came to; what does not apply is None."""
+
+    wall: float
+    cpu: float | None = None
+    peak: int | None = None
+    disk: int | None = None
+    requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A corpus as it was pushed."""
+
+    name: str
+    port: int
+    repositories: dict[str, list[str]]
+    unique: int
+    """Bytes of its blobs and manifests, each once."""
+    blobs: list[tuple[str, str, int]] = field(repr=False)
+
+    @property
+    def tags(self) -> int:
+        """All tags of all repositories."""
+        return sum(map(len, self.repositories.values()))
+
+
+def push(name: str, port: int) -> Corpus:
+    """Push a corpus, in a process of its own: this one's memory counts to what it starts."""
+    output = run([sys.executable, "-m", "bench.corpus", f"http://127.0.0.1:{port}", name]).output
+    return Corpus(name, port, **json.loads(output))
+
+
+def mirrord(corpus: Corpus, root: Path) -> Figure:
+    """One `mirrord sync` of the whole corpus into ``root``."""
+    config = root.parent / "mirrord.yaml"
+    images = "".join(f"  - {{name: {HOST}/{name}, tags: ['*']}}\n" for name in corpus.repositories)
+    endpoint = f"{{endpoint: 'http://127.0.0.1:{corpus.port}', plain_http: true}}"
+    config.write_text(f"root: {root}\nlog: {{level: warning}}\nregistries:\n  {HOST}: {endpoint}\nimages:\n{images}")
+    command = str(Path(sys.executable).with_name("mirrord"))
+    cost = run([command, "sync", "--config", str(config), "--json"])
+    report = json.loads(cost.output)
+    done = sum(report["counts"].values())
+    if done != corpus.tags or report["problem"]:
+        raise SystemExit(f"mirrord synced {done} of {corpus.tags} images: {report['problem']}")
+    return Figure(cost.wall, cost.cpu, cost.peak, allocated(root), report["requests"])
+
+
+def skopeo(corpus: Corpus, target: Path) -> Figure:
+    """One `skopeo sync` of the whole corpus into ``target``."""
+    config = target.parent / "skopeo.yaml"
+    images = "".join(f"    {name}: []\n" for name in corpus.repositories)
+    config.write_text(f"127.0.0.1:{corpus.port}:\n  tls-verify: false\n  images:\n{images}")
+    target.mkdir()
+    cost = run([program("skopeo"), "sync", "--all", "--src", "yaml", "--dest", "dir", str(config), str(target)])
+    return Figure(cost.wall, cost.cpu, cost.peak, allocated(target))
+
+
+def limit(corpus: Corpus, target: Path) -> Figure:
+    """Every blob once, with nothing but sockets, SHA-256 and files."""
+    listed = target.parent / "blobs.json"
+    listed.write_text(json.dumps(corpus.blobs))
+    target.mkdir()
+    address = ["127.0.0.1", str(corpus.port)]
+    cost = run([sys.executable, "-m", "bench.limit", *address, str(listed), str(target)])
+    return Figure(cost.wall, cost.cpu, cost.peak, allocated(target), len(corpus.blobs))
+
+
+def bare_write(size: int, target: Path) -> Figure:
+    """As many bytes written to one file and made durable."""
+    blocks = f"count={size >> 20}"
+    cost = run([program("dd"), "if=/dev/zero", f"of={target}", "bs=1M", blocks, "conv=fsync"])
+    return Figure(cost.wall, cost.cpu)
+
+
+def request_rate(corpus: Corpus, seconds: int) -> float | None:
+    """Manifest requests a second that the upstream answers to `wrk`; None where there is no wrk."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        return None
+    repository, tags = next(iter(corpus.repositories.items()))
+    url = f"http://127.0.0.1:{corpus.port}/v2/{repository}/manifests/{tags[0]}"
+    accept = "Accept: application/vnd.oci.image.manifest.v1+json"
+    output = run([wrk, "-t1", "-c8", f"-d{seconds}s", "-H", accept, url]).output
+    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    return float(found[1]) if found else None
+
+
+def publications(root: Path, size: tuple[int, int], times: int) -> tuple[float, Sequence[float]]:
+    """Seconds of the publication that makes ``size`` (repositories, tags of each), and of those that move one tag."""
+    repositories, tags = size
+    output = run([sys.executable, "-m", "bench.publish", str(root), str(repositories), str(tags), str(times)]).output
+    report = json.loads(output)
+    return report["first"], report["moves"]
+
+
+def allocated(place: Path) -> int:
+    """Bytes that the files and directories below ``place`` take on disk, each inode once."""
+    seen: dict[int, int] = {}
+    for folder, _, files in os.walk(place):
+        for name in (".", *files):
+            status = os.lstat(Path(folder, name))
+            seen[status.st_ino] = status.st_blocks * 512
+    return sum(seen.values())

@@ -1,0 +1,76 @@
+"""Tables of what was measured, and the page that holds them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench.measure import Figure
+
+BEGIN, END = "<!-- figures: written by scripts/bench --write -->", "<!-- end of figures -->"
+MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: what was measured against what was wanted, in words."""
+
+    what: str
+    wanted: str
+    measured: str
+    is_met: bool
+
+
+def middle(figures: Sequence[Figure]) -> Figure:
+    """The median of each part; memory's largest."""
+    return Figure(
+        wall=median(each.wall for each in figures),
+        cpu=_median([each.cpu for each in figures]),
+        peak=max((each.peak for each in figures if each.peak), default=None),
+        disk=_median([each.disk for each in figures]),
+        requests=_median([each.requests for each in figures]),
+    )
+
+
+def table(title: str, rows: Mapping[str, Figure]) -> str:
+    """A table with a line for each row, compared with the first."""
+    first = next(iter(rows.values())).wall
+    lines = [
+        f"### {title}\n",
+        "| | wall s | of the first | processor s | peak MB | on disk MB | requests |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, row in rows.items():
+        cells = [
+            f"{row.wall:.2f}",
+            f"{row.wall / first:.2f}",
+            "" if row.cpu is None else f"{row.cpu:.2f}",
+            "" if row.peak is None else f"{row.peak / MB:.0f}",
+            "" if row.disk is None else f"{row.disk / MB:,.0f}",
+            "" if row.requests is None else f"{row.requests:,}",
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def bars_table(bars: Sequence[Bar]) -> str:
+    """The bars, met or not."""
+    lines = ["### Bars\n", "| what | bar | measured | |", "|---|---|---|---|"]
+    lines += [
+        f"| {bar.what} | {bar.wanted} | {bar.measured} | {'met' if bar.is_met else '**not met**'} |" for bar in bars
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write(page: Path, figures: str) -> None:
+    """Put ``figures`` between the markers of ``page``. Raises SystemExit where it has none."""
+    text = page.read_text()
+    if BEGIN not in text or END not in text:
+        raise SystemExit(f"{page} has no place for figures: {BEGIN} … {END}")
+    before, rest = text.split(BEGIN, 1)
+    page.write_text(f"{before}{BEGIN}\n\n{figures}\n{END}{rest.split(END, 1)[1]}")
+
+
+def _median(values: Sequence[float | int | None]) -> int | None | float:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
