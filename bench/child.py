@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,14 @@ class Cost:
     """Its standard output."""
 
 
-def run(command: Sequence[str]) -> Cost:
+def run(command: Sequence[str], stdin: IO[bytes] | None = None) -> Cost:
     """Run ``command`` to its end. Raises SystemExit with what it said where it fails.
 
     The kernel counts the memory of whoever started a program to the program's peak, so the caller stays small.
     """
     begin = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - ours
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe) as process:  # noqa: S603 - ours
         assert process.stdout  # noqa: S101 - for mypy: both are pipes
         assert process.stderr  # noqa: S101
         output = process.stdout.read()

@@ -54,7 +54,8 @@ class Pusher:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc)
         self.blobs: dict[str, tuple[str, int]] = {}
         """Digest → a repository that has it, and its size."""
-        self.manifest_bytes = 0
+        self.manifests: list[tuple[str, str, str, int]] = []
+        """Repository, tag, hex digest and size of each."""
 
     def image(self, repository: str, tag: str, layers: Sequence[bytes]) -> None:
         """Push one image."""
@@ -75,7 +76,30 @@ class Pusher:
             }
         ).encode()
         self._ask("PUT", f"/v2/{repository}/manifests/{tag}", manifest, {"Content-Type": OCI_MANIFEST})
-        self.manifest_bytes += len(manifest)
+        self.manifests.append((repository, tag, hashlib.sha256(manifest).hexdigest(), len(manifest)))
+
+    def report(self) -> Mapping[str, object]:
+        """What was pushed, and what a mirror has to ask: at first, and when nothing is new (METHOD PATH HEX-DIGEST)."""
+        repositories: dict[str, list[str]] = {}
+        for repository, tag, _, _ in self.manifests:
+            repositories.setdefault(repository, []).append(tag)
+        lists = [f"GET /v2/{repository}/tags/list -" for repository in repositories]
+        return {
+            "repositories": repositories,
+            "unique": sum(size for *_, size in self.manifests) + sum(size for _, size in self.blobs.values()),
+            "fetches": [
+                *lists,
+                *(f"GET /v2/{repository}/manifests/{tag} {digest}" for repository, tag, digest, _ in self.manifests),
+                *(
+                    f"GET /v2/{repository}/blobs/{digest} {digest.partition(':')[2]}"
+                    for digest, (repository, _) in self.blobs.items()
+                ),
+            ],
+            "questions": [
+                *lists,
+                *(f"HEAD /v2/{repository}/manifests/{tag} -" for repository, tag, _, _ in self.manifests),
+            ],
+        }
 
     def _blob(self, repository: str, content: bytes, media_type: str) -> dict[str, object]:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -104,14 +128,9 @@ def main() -> None:
     """Push the corpus that the command line names, and print what it is."""
     url, name = sys.argv[1:]
     pusher = Pusher(url)
-    repositories: dict[str, list[str]] = {}
     for repository, tag, layers in SHAPES[name].images():
-        full = f"{name}/{repository}"
-        pusher.image(full, tag, layers)
-        repositories.setdefault(full, []).append(tag)
-    unique = pusher.manifest_bytes + sum(size for _, size in pusher.blobs.values())
-    blobs = [[repository, digest, size] for digest, (repository, size) in pusher.blobs.items()]
-    sys.stdout.write(json.dumps({"repositories": repositories, "unique": unique, "blobs": blobs}))
+        pusher.image(f"{name}/{repository}", tag, layers)
+    sys.stdout.write(json.dumps(pusher.report()))
 
 
 if __name__ == "__main__":

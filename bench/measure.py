@@ -1,9 +1,7 @@
-"""One measurement each: a cold or second sync by mirrord, a sync by skopeo, the limit, a bare write, a publication."""
+"""One measurement each: a sync by mirrord, by skopeo, the same requests in C, a bare write, a publication."""
 
 import json
 import os
-import re
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ class Figure:
     """What one measurement came to; what does not apply is None."""
 
     wall: float
-    cpu: float | None = None
+    cpu: float
     peak: int | None = None
     disk: int | None = None
     requests: int | None = None
@@ -35,7 +33,10 @@ class Corpus:
     repositories: dict[str, list[str]]
     unique: int
     """Bytes of its blobs and manifests, each once."""
-    blobs: list[tuple[str, str, int]] = field(repr=False)
+    fetches: list[str] = field(repr=False)
+    """What a first sync has to ask, as `reference.c` reads it."""
+    questions: list[str] = field(repr=False)
+    """What a sync has to ask where nothing is new."""
 
     @property
     def tags(self) -> int:
@@ -74,14 +75,22 @@ def skopeo(corpus: Corpus, target: Path) -> Figure:
     return Figure(cost.wall, cost.cpu, cost.peak, allocated(target))
 
 
-def limit(corpus: Corpus, target: Path) -> Figure:
-    """Every blob once, with nothing but sockets, SHA-256 and files."""
-    listed = target.parent / "blobs.json"
-    listed.write_text(json.dumps(corpus.blobs))
+def compile_reference(place: Path) -> Path:
+    """Compile `reference.c` into ``place``."""
+    binary = place / "reference"
+    source = str(Path(__file__).with_name("reference.c"))
+    run([program("gcc"), "-O2", "-pthread", "-o", str(binary), source, "-l:libcrypto.so.3"])
+    return binary
+
+
+def reference(binary: Path, corpus: Corpus, requests: Sequence[str], connections: int, target: Path) -> Figure:
+    """The bare requests in C: bodies hashed and written, nothing decided, durable, linked or published."""
+    listed = target.parent / "requests.txt"
+    listed.write_text("\n".join(requests) + "\n")
     target.mkdir()
-    address = ["127.0.0.1", str(corpus.port)]
-    cost = run([sys.executable, "-m", "bench.limit", *address, str(listed), str(target)])
-    return Figure(cost.wall, cost.cpu, cost.peak, allocated(target), len(corpus.blobs))
+    with listed.open("rb") as file:
+        cost = run([str(binary), str(corpus.port), str(connections), str(target)], stdin=file)
+    return Figure(cost.wall, cost.cpu, cost.peak, allocated(target), len(requests))
 
 
 def bare_write(size: int, target: Path) -> Figure:
@@ -89,19 +98,6 @@ def bare_write(size: int, target: Path) -> Figure:
     blocks = f"count={size >> 20}"
     cost = run([program("dd"), "if=/dev/zero", f"of={target}", "bs=1M", blocks, "conv=fsync"])
     return Figure(cost.wall, cost.cpu)
-
-
-def request_rate(corpus: Corpus, seconds: int) -> float | None:
-    """Manifest requests a second that the upstream answers to `wrk`; None where there is no wrk."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        return None
-    repository, tags = next(iter(corpus.repositories.items()))
-    url = f"http://127.0.0.1:{corpus.port}/v2/{repository}/manifests/{tags[0]}"
-    accept = "Accept: application/vnd.oci.image.manifest.v1+json"
-    output = run([wrk, "-t1", "-c8", f"-d{seconds}s", "-H", accept, url]).output
-    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    return float(found[1]) if found else None
 
 
 def publications(root: Path, size: tuple[int, int], times: int) -> tuple[float, Sequence[float]]:

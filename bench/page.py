@@ -25,7 +25,7 @@ def middle(figures: Sequence[Figure]) -> Figure:
     """The median of each part; memory's largest."""
     return Figure(
         wall=median(each.wall for each in figures),
-        cpu=_median([each.cpu for each in figures]),
+        cpu=median(each.cpu for each in figures),
         peak=max((each.peak for each in figures if each.peak), default=None),
         disk=_median([each.disk for each in figures]),
         requests=_median([each.requests for each in figures]),
@@ -44,7 +44,7 @@ def table(title: str, rows: Mapping[str, Figure]) -> str:
         cells = [
             f"{row.wall:.2f}",
             f"{row.wall / first:.2f}",
-            "" if row.cpu is None else f"{row.cpu:.2f}",
+            f"{row.cpu:.2f}",
             "" if row.peak is None else f"{row.peak / MB:.0f}",
             "" if row.disk is None else f"{row.disk / MB:,.0f}",
             "" if row.requests is None else f"{row.requests:,}",
@@ -71,6 +71,6 @@ def write(page: Path, figures: str) -> None:
     page.write_text(f"{before}{BEGIN}\n\n{figures}\n{END}{rest.split(END, 1)[1]}")
 
 
-def _median(values: Sequence[float | int | None]) -> int | None | float:
+def _median(values: Sequence[int | None]) -> int | None:
     known = [value for value in values if value is not None]
-    return median(known) if known else None
+    return round(median(known)) if known else None

@@ -56,6 +56,10 @@ class NetworkError(MirrordError):
     owner = Owner.NETWORK
 
 
+class BrakeError(ConfigError):
+    """A publication would drop too many tags at once: it does not happen until a person says that it is meant."""
+
+
 class AccessError(ConfigError):
     """The upstream refused the credentials, or wants some: the config's move, and it fails one image, not the run."""
 

@@ -20,11 +20,6 @@ class Part:
         return self.stop - self.start
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is the whole file."""
-        return self.length == self.size
-
-    @property
     def content_range(self) -> str:
         """The Content-Range header of a 206."""
         return f"bytes {self.start}-{self.stop - 1}/{self.size}"

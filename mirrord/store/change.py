@@ -4,9 +4,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mirrord.errors import BrakeError
 from mirrord.oci.digest import Digest
-from mirrord.oci.reference import Repository
+from mirrord.oci.reference import Repository, is_follower
 from mirrord.store.record import Held, Record
+
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Stops a publication that would drop more than a share of the tags held, and more than a few."""
+
+    share: float
+    """``delete.max``."""
+    floor: int = 20
+    """So many may always go."""
+
+    def check(self, dropped: Mapping[str, frozenset[str]], held: int) -> None:
+        """Raise BrakeError where ``dropped`` (by repository) are too many of the ``held`` tags.
+
+        Signatures and the like don't count: they go whenever their image moves on.
+        """
+        names = [
+            f"{name}:{tag}" for name, tags in sorted(dropped.items()) for tag in sorted(tags) if not is_follower(tag)
+        ]
+        if len(names) <= self.floor or len(names) <= self.share * held:
+            return
+        shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        raise BrakeError(
+            f"this would drop {len(names)} of {held} tags, more than {self.share:.0%} (delete.max): {shown}; "
+            "they left the config, its rules, or the upstream's lists. If that is meant: mirrord sync --allow-deletes"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,18 @@ The caller holds the publish mutex. Until the rename over ``current`` readers se
 """
 
 import contextlib
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mirrord.errors import HostError
 from mirrord.store import durable
-from mirrord.store.change import Change, rebased
-from mirrord.store.generation import build_generation, generation_path, read_record
-from mirrord.store.layout import CURRENT, Layout, flat_name
+from mirrord.store.change import Brake, Change, rebased
+from mirrord.store.generation import build_generation, read_record
+from mirrord.store.layout import Layout, flat_name
 from mirrord.store.record import Record
-
-SCHEMA = "mirrord.snapshot/1"
+from mirrord.store.snapshot import Reason, Snapshot, build_snapshot, read_snapshot, served_name, snapshot_name, swap
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +23,12 @@ class Publication:
     """What one publication did."""
 
     snapshot: str
-    parent: str | None
     changed: tuple[str, ...]
-    """Repositories with a new generation."""
+    """Repositories with another generation than before."""
     removed: tuple[str, ...]
     """Repositories that are no longer served."""
     repositories: int
     tags: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a publication was made."""
-
-    run: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,81 +39,91 @@ class _Next:
     record: Record | None
     previous: tuple[str, Record] | None
 
+    @property
+    def dropped(self) -> frozenset[str]:
+        """Tags it loses."""
+        before = self.previous[1].tags.keys() if self.previous else frozenset[str]()
+        return frozenset(before - (self.record.tags.keys() if self.record else set()))
 
-def publish(layout: Layout, changes: Sequence[Change], sequence: int, reason: Reason) -> Publication | None:
+
+def served_snapshot(layout: Layout) -> Snapshot | None:
+    """The served snapshot; None before the first. Raises HostError where it is gone or damaged."""
+    name = served_name(layout)
+    return None if name is None else read_snapshot(layout, name)
+
+
+def publish(
+    layout: Layout, changes: Sequence[Change], sequence: int, reason: Reason, brake: Brake | None = None
+) -> Publication | None:
     """Publish ``changes`` as snapshot number ``sequence``; None where they change nothing that is served.
 
-    Raises HostError. Before the swap that means nothing happened; after it (the message says so) the publication is
-    served, but a power cut might undo it.
+    Raises BrakeError where ``brake`` stops it, and HostError; then nothing happened, but for an UndurableError.
     """
-    serving = current_generations(layout)
-    nexts = [found for change in changes if (found := _next(layout, serving, change)) is not None]
+    serving = served_snapshot(layout)
+    generations = serving.generations if serving else {}
+    nexts = [found for change in changes if (found := _next(layout, generations, change)) is not None]
     if not nexts:
         return None
-    try:
-        publication = _build(layout, serving, nexts, sequence, reason)
-    except HostError:
-        _discard(layout, [each.name for each in nexts], sequence)
-        raise
-    _swap(layout, publication.snapshot, sequence)
-    return publication
-
-
-def _build(
-    layout: Layout, serving: Mapping[str, str], nexts: Sequence[_Next], sequence: int, reason: Reason
-) -> Publication:
-    """Build the generations and the snapshot; on return all that it names is durable."""
-    with durable.Barrier(layout.root) as barrier:
+    if brake is not None:
+        brake.check({each.name: each.dropped for each in nexts}, serving.tags if serving else 0)
+    removed = tuple(each.name for each in nexts if each.record is None)
+    kept = {name: identity for name, identity in generations.items() if name not in removed}
+    with _discarding(layout, [each.name for each in nexts], sequence), durable.Barrier(layout.root) as barrier:
         built = {
             each.name: build_generation(layout, each.record, sequence, each.previous)
             for each in nexts
             if each.record is not None
         }
-        removed = tuple(each.name for each in nexts if each.record is None)
-        generations = {name: identity for name, identity in serving.items() if name not in removed} | built
-        tags = _count_tags(layout, serving, nexts)
-        published = datetime.now(UTC)
-        name = f"{sequence:08d}-{published:%Y%m%dT%H%M%SZ}"
-        parent = _parent(layout)
-        document = {
-            "schema": SCHEMA,
-            "sequence": sequence,
-            "published": published.isoformat(timespec="seconds"),
-            "parent": parent,
-            "reason": reason.text,
-            "run": reason.run,
-            "counts": {"repositories": len(generations), "tags": tags},
-            "generations": generations,
-        }
-        _build_snapshot(layout, name, document, generations, built)
+        gained = sum(len(each.record.tags) for each in nexts if each.record is not None)
+        lost = sum(len(each.previous[1].tags) for each in nexts if each.previous is not None)
+        tags = (serving.tags if serving else 0) + gained - lost
+        snapshot = _snapshot(sequence, reason, serving, kept | built, tags)
+        build_snapshot(layout, snapshot, generations)
         barrier.wait()  # B3: all that the snapshot names is durable
-    return Publication(name, parent, tuple(built), removed, len(generations), tags)
+    swap(layout, snapshot)
+    return Publication(snapshot.name, tuple(built), removed, len(snapshot.generations), snapshot.tags)
 
 
-def _discard(layout: Layout, names: Sequence[str], sequence: int) -> None:
-    """Remove what a failed publication built, as far as that works: no snapshot names it, the next start sweeps it."""
-    mark = f"{sequence:08d}-"
-    rooms = [layout.staging, layout.snapshots, *(layout.generations / flat_name(name) for name in names)]
-    for room in rooms:
-        with contextlib.suppress(OSError, HostError):
-            for entry in os.listdir(room):
-                if entry.startswith(mark) or f"_{mark}" in entry:
-                    durable.remove_tree(room / entry)
+def republish(
+    layout: Layout, generations: Mapping[str, str], tags: int, sequence: int, reason: Reason
+) -> Publication | None:
+    """Serve exactly these ``generations``, all of which are on disk, as a new snapshot; None where they are served."""
+    serving = served_snapshot(layout)
+    before = serving.generations if serving else {}
+    if dict(before) == dict(generations):
+        return None
+    with _discarding(layout, [], sequence), durable.Barrier(layout.root) as barrier:
+        snapshot = _snapshot(sequence, reason, serving, generations, tags)
+        build_snapshot(layout, snapshot, before)
+        barrier.wait()
+    swap(layout, snapshot)
+    changed = tuple(name for name, identity in generations.items() if before.get(name) != identity)
+    removed = tuple(name for name in before if name not in generations)
+    return Publication(snapshot.name, changed, removed, len(generations), tags)
 
 
-def current_generations(layout: Layout) -> dict[str, str]:
-    """Repository → generation of the served snapshot; empty before the first. Raises HostError for a damaged one."""
+def _snapshot(
+    sequence: int, reason: Reason, serving: Snapshot | None, generations: Mapping[str, str], tags: int
+) -> Snapshot:
+    published = datetime.now(UTC)
+    parent = serving.name if serving else None
+    return Snapshot(snapshot_name(sequence, published), sequence, published, parent, reason, generations, tags)
+
+
+@contextlib.contextmanager
+def _discarding(layout: Layout, names: Sequence[str], sequence: int) -> Iterator[None]:
+    """Remove what a failed publication built, as far as that works: what is left, the next start sweeps."""
     try:
-        document = json.loads((layout.current / "_snapshot.json").read_bytes())
-        return {str(name): str(generation) for name, generation in document["generations"].items()}
-    except FileNotFoundError as error:
-        if os.path.lexists(layout.current):
-            raise HostError(
-                f"{layout.current} points to a snapshot that is gone; point it to one of snapshots/"
-            ) from error
-        return {}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise HostError(f"the served snapshot's _snapshot.json can't be read: {error}") from error
+        yield
+    except HostError:
+        mark = f"{sequence:08d}-"
+        rooms = [layout.staging, layout.snapshots, *(layout.generations / flat_name(name) for name in names)]
+        for room in rooms:
+            with contextlib.suppress(OSError, HostError):
+                for entry in os.listdir(room):
+                    if entry.startswith(mark) or f"_{mark}" in entry:
+                        durable.remove_tree(room / entry)
+        raise
 
 
 def _next(layout: Layout, serving: Mapping[str, str], change: Change) -> _Next | None:
@@ -135,50 +134,3 @@ def _next(layout: Layout, serving: Mapping[str, str], change: Change) -> _Next |
     if record == current:
         return None
     return _Next(change.name, record, None if identity is None or current is None else (identity, current))
-
-
-def _count_tags(layout: Layout, serving: Mapping[str, str], nexts: Sequence[_Next]) -> int:
-    """Tags of the new snapshot: the old count and the differences, so that it costs nothing for the rest."""
-    before = 0
-    if serving:
-        document = json.loads((layout.current / "_snapshot.json").read_bytes())
-        before = int(document["counts"]["tags"])
-    gained = sum(len(each.record.tags) for each in nexts if each.record is not None)
-    return before + gained - sum(len(each.previous[1].tags) for each in nexts if each.previous is not None)
-
-
-def _parent(layout: Layout) -> str | None:
-    try:
-        return layout.current.readlink().name
-    except FileNotFoundError:
-        return None
-
-
-def _build_snapshot(
-    layout: Layout,
-    name: str,
-    document: Mapping[str, object],
-    generations: Mapping[str, str],
-    built: Mapping[str, str],
-) -> None:
-    staged = layout.staging / name
-    durable.make_directory(staged)
-    unchanged = [flat_name(repository) for repository in generations if repository not in built]
-    if unchanged:
-        durable.link_symlinks(unchanged, layout.current, staged)
-    for repository, identity in built.items():
-        durable.symlink(str(generation_path(layout, repository, identity)), staged / flat_name(repository))
-    catalog = json.dumps({"repositories": sorted(generations)}, separators=(",", ":"))
-    durable.write_file(staged / "_catalog.json", catalog.encode())
-    durable.write_file(staged / "_snapshot.json", json.dumps(document, separators=(",", ":")).encode())
-    durable.rename(staged, layout.snapshots / name)
-
-
-def _swap(layout: Layout, name: str, sequence: int) -> None:
-    temporary = layout.root / f".{CURRENT}.{sequence:08d}"
-    durable.symlink(f"{layout.snapshots.name}/{name}", temporary)
-    durable.rename(temporary, layout.current)
-    try:
-        durable.sync_directory(layout.root)  # B4: the swap itself
-    except HostError as error:
-        raise HostError(f"snapshot {name} is served, but a power cut may undo it: {error}") from error

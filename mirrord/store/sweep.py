@@ -26,8 +26,9 @@ def sweep(layout: Layout) -> int:
         if entry.path != str(layout.trash) and not _is_resumable(entry):
             durable.remove_tree(Path(entry.path))
     snapshots = [name for name in os.listdir(layout.snapshots) if snapshot_sequence(name) is not None]
-    published = _named_generations(layout, snapshots)
     highest = max((snapshot_sequence(name) or 0 for name in snapshots), default=0)
+    snapshots = _without_unpublished(layout, snapshots)
+    published = _named_generations(layout, snapshots)
     for flat in os.listdir(layout.generations):
         for name in os.listdir(layout.generations / flat):
             sequence = generation_sequence(name)
@@ -54,6 +55,22 @@ def _is_resumable(entry: "os.DirEntry[str]") -> bool:
     if not entry.name.endswith(".part") or not entry.is_file(follow_symlinks=False):
         return False
     return time.time() - entry.stat(follow_symlinks=False).st_mtime < PARTIAL_LIFETIME
+
+
+def _without_unpublished(layout: Layout, snapshots: list[str]) -> list[str]:
+    """Trash the snapshots that were built and never served: those after the served one. A power cut may have torn them.
+
+    Without a valid ``current`` none can be told apart, and all stay.
+    """
+    if not layout.current.is_dir():
+        return snapshots
+    served = snapshot_sequence(os.readlink(layout.current).rpartition("/")[2])
+    if served is None:
+        return snapshots
+    late = {name for name in snapshots if (snapshot_sequence(name) or 0) > served}
+    for name in late:
+        durable.rename(layout.snapshots / name, layout.trash / name)
+    return [name for name in snapshots if name not in late]
 
 
 def _named_generations(layout: Layout, snapshots: list[str]) -> set[tuple[str, str]] | None:

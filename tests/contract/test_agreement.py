@@ -9,12 +9,10 @@ from support.world import DEEP, OWN_NAME
 from mirrord.oci.digest import Digest
 
 DIGESTS = ["sha256:0", f"sha256:{'0' * 64}", str(Digest.of(b"long", "sha512")), "sha256%3A0"]
-PARTS = (
-    "nginx library docker.io quay.io x y prom localhost lab.test_5000 app _blobs A manifests blobs tags list".split()
-)
-PARTS += ["referrers", "uploads", "_catalog", "1.27", "1", DEEP, "a" * 250]
+PARTS = ["nginx", "library", "docker.io", "quay.io", "x", "y", "localhost", "app", "_blobs", "A", "1.27", "1", DEEP]
+PARTS += ["manifests", "blobs", "tags", "list", "referrers", "uploads", "_catalog", "a" * 250]
 HELD = ["nginx", "prom/prometheus", "x/y", "app", "quay.io/x/y", DEEP, f"k/{DEEP}"]
-ODD = ["", *r". .. %2F % \ ~ @ + ! nginx!x ; | * a..b a__b a--b -".split()]
+ODD = ["", ".", "..", "%2F", "%", "\\", "~", "@", "+", "!", "nginx!x", ";", "|", "*", "a..b", "a__b", "a--b", "-"]
 NAMESPACES = ["", "docker.io", "index.docker.io", "quay.io", "lab.test%3A5000", "lab.test:5000", "localhost", OWN_NAME]
 NAMESPACES += [HOST, "nohost", "QUAY.io", "a_b.c", "x%20y", "..", f"{OWN_NAME}:1", "a.b:123456", "[::1]:5000", "a..b"]
 MINE = {"date", "server", "connection", "vary", "accept-ranges"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from mirrord.serve.address import Address
 
@@ -94,7 +94,7 @@ def embedded(directory: Path, *arguments: str) -> Iterator[Serving]:
             process.terminate()
 
 
-def _document(stream: TextIO, log: Path) -> Mapping[str, Any]:
+def _document(stream: IO[str], log: Path) -> Mapping[str, Any]:
     """The JSON document that a command which goes on prints first."""
     text = ""
     for line in stream:

@@ -1,0 +1,132 @@
+"""Snapshots: reading those on disk, building the next one, and the swap that publishes it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mirrord.errors import HostError
+from mirrord.store import durable
+from mirrord.store.generation import generation_path
+from mirrord.store.layout import CURRENT, Layout, flat_name, snapshot_sequence
+
+SCHEMA = "mirrord.snapshot/1"
+
+
+class UndurableError(HostError):
+    """A snapshot is served, and a power cut may undo that: nothing may be deleted until a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a publication is made."""
+
+    run: str
+    """The run's id; empty where no run made it."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One publication, as its ``_snapshot.json`` has it."""
+
+    name: str
+    sequence: int
+    published: datetime
+    parent: str | None
+    reason: Reason
+    generations: Mapping[str, str]
+    """By repository, the id of its generation."""
+    tags: int
+
+    def document(self) -> dict[str, object]:
+        """As it stands in ``_snapshot.json``."""
+        return {
+            "schema": SCHEMA,
+            "sequence": self.sequence,
+            "published": self.published.isoformat(timespec="seconds"),
+            "parent": self.parent,
+            "reason": self.reason.text,
+            "run": self.reason.run,
+            "counts": {"repositories": len(self.generations), "tags": self.tags},
+            "generations": dict(self.generations),
+        }
+
+
+def read_snapshot(layout: Layout, name: str) -> Snapshot:
+    """One snapshot. Raises HostError where it is absent or does not parse."""
+    path = layout.snapshots / name / "_snapshot.json"
+    try:
+        with durable.host_errors("read", path), open(path, "rb") as file:
+            document = json.load(file)
+        return Snapshot(
+            name=name,
+            sequence=int(document["sequence"]),
+            published=datetime.fromisoformat(document["published"]),
+            parent=document["parent"],
+            reason=Reason(document["run"], document["reason"]),
+            generations={str(repository): str(each) for repository, each in document["generations"].items()},
+            tags=int(document["counts"]["tags"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostError(f"{path} does not parse: {error}; expected what a publication wrote") from error
+
+
+def snapshot_names(layout: Layout) -> tuple[str, ...]:
+    """The names of all snapshots on disk, oldest first (by sequence: clocks jump)."""
+    try:
+        names = os.listdir(layout.snapshots)
+    except FileNotFoundError:
+        return ()
+    return tuple(sorted((name for name in names if snapshot_sequence(name) is not None), key=_sequence))
+
+
+def served_name(layout: Layout) -> str | None:
+    """The name of the served snapshot; None before the first. Raises HostError where it is gone."""
+    try:
+        target = os.readlink(layout.current)
+    except FileNotFoundError:
+        return None
+    if not layout.current.is_dir():
+        raise HostError(f"{layout.current} points to {target}, which is gone; point it to one of {layout.snapshots}")
+    return target.rpartition("/")[2]
+
+
+def build_snapshot(layout: Layout, snapshot: Snapshot, serving: Mapping[str, str]) -> None:
+    """Build ``snapshot`` and rename it into place; links that are as ``serving`` has them are hardlinks of its.
+
+    Durable only after the publication's barrier; published only by `swap`.
+    """
+    staged = layout.staging / snapshot.name
+    durable.make_directory(staged)
+    unchanged = [name for name, identity in snapshot.generations.items() if serving.get(name) == identity]
+    if unchanged:
+        durable.link_symlinks(map(flat_name, unchanged), layout.current, staged)
+    for name in snapshot.generations.keys() - set(unchanged):
+        target = generation_path(layout, name, snapshot.generations[name])
+        durable.symlink(str(target), staged / flat_name(name))
+    catalog = json.dumps({"repositories": sorted(snapshot.generations)}, separators=(",", ":"))
+    durable.write_file(staged / "_catalog.json", catalog.encode())
+    durable.write_file(staged / "_snapshot.json", json.dumps(snapshot.document(), separators=(",", ":")).encode())
+    durable.rename(staged, layout.snapshots / snapshot.name)
+
+
+def swap(layout: Layout, snapshot: Snapshot) -> None:
+    """Serve ``snapshot``: one rename. Raises UndurableError where it is served but the rename is not durable."""
+    temporary = layout.root / f".{CURRENT}.{snapshot.sequence:08d}"
+    durable.symlink(f"{layout.snapshots.name}/{snapshot.name}", temporary)
+    durable.rename(temporary, layout.current)
+    try:
+        durable.sync_directory(layout.root)  # B4: the swap itself
+    except HostError as error:
+        raise UndurableError(f"snapshot {snapshot.name} is served, but a power cut may undo it: {error}") from error
+
+
+def snapshot_name(sequence: int, published: datetime) -> str:
+    """The name of a snapshot: its sequence orders it, its time is for people."""
+    return f"{sequence:08d}-{published.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _sequence(name: str) -> int:
+    return snapshot_sequence(name) or 0
