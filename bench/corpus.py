@@ -79,26 +79,21 @@ class Pusher:
         self.manifests.append((repository, tag, hashlib.sha256(manifest).hexdigest(), len(manifest)))
 
     def report(self) -> Mapping[str, object]:
-        """What was pushed, and what a mirror has to ask: at first, and when nothing is new (METHOD PATH HEX-DIGEST)."""
+        """What was pushed, and what a mirror asks beside lists: at first, and when nothing is new."""
         repositories: dict[str, list[str]] = {}
         for repository, tag, _, _ in self.manifests:
             repositories.setdefault(repository, []).append(tag)
-        lists = [f"GET /v2/{repository}/tags/list -" for repository in repositories]
         return {
             "repositories": repositories,
             "unique": sum(size for *_, size in self.manifests) + sum(size for _, size in self.blobs.values()),
             "fetches": [
-                *lists,
                 *(f"GET /v2/{repository}/manifests/{tag} {digest}" for repository, tag, digest, _ in self.manifests),
                 *(
                     f"GET /v2/{repository}/blobs/{digest} {digest.partition(':')[2]}"
                     for digest, (repository, _) in self.blobs.items()
                 ),
             ],
-            "questions": [
-                *lists,
-                *(f"HEAD /v2/{repository}/manifests/{tag} -" for repository, tag, _, _ in self.manifests),
-            ],
+            "questions": [f"HEAD /v2/{repository}/manifests/{tag} -" for repository, tag, _, _ in self.manifests],
         }
 
     def _blob(self, repository: str, content: bytes, media_type: str) -> dict[str, object]:

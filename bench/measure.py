@@ -34,9 +34,9 @@ class Corpus:
     unique: int
     """Bytes of its blobs and manifests, each once."""
     fetches: list[str] = field(repr=False)
-    """What a first sync has to ask, as `reference.c` reads it."""
+    """What a first sync has to ask beside lists, a line each: METHOD PATH HEX-DIGEST."""
     questions: list[str] = field(repr=False)
-    """What a sync has to ask where nothing is new."""
+    """What a sync has to ask beside lists where nothing is new."""
 
     @property
     def tags(self) -> int:

@@ -15,8 +15,8 @@ from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
 from mirrord.oci.reference import Repository
 from mirrord.store.change import Change
-from mirrord.store.publish import Reason
 from mirrord.store.record import Held
+from mirrord.store.snapshot import Reason
 from mirrord.store.store import open_store
 
 _WHY = Reason("bench", "measured")

@@ -32,6 +32,8 @@ def print_report(report: Report, out: TextIO, verbosity: int) -> None:
             out.write(f"{status:<10} … and {len(of_status) - _SHOWN} more\n")
     if report.problem is not None:
         out.write(f"{report.problem.owner}: what is complete could not be published: {report.problem}\n")
+    if report.held:
+        out.write(f"held       {report.held}\n")
     if verbosity >= 0:
         out.write(_summary(report) + "\n")
 
@@ -60,4 +62,6 @@ def _summary(report: Report) -> str:
     words += f", {duration(report.seconds)}. "
     if report.snapshots:
         return words + f"Published {', '.join(report.snapshots)}."
-    return words + ("Nothing was published." if report.has_failed else "Nothing to publish: it is what is served.")
+    return words + (
+        "Nothing was published." if report.has_failed or report.held else "Nothing to publish: it is what is served."
+    )

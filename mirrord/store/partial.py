@@ -4,6 +4,7 @@ A partial survives the process: the next one hashes what is there and asks for t
 zeros, so a mismatch of a *resumed* download says nothing about the upstream: it starts once from zero first.
 """
 
+import asyncio
 import os
 import stat
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +44,7 @@ class Partial:
         self._hasher = digest.hasher()
         self._descriptor = -1
         self._flushed = 0
+        self._under_way: asyncio.Future[None] | None = None
         self.offset = 0
         """Bytes held so far: where a resumed transfer begins."""
         self.resumed = False
@@ -55,15 +57,15 @@ class Partial:
 
     async def open(self) -> None:
         """Open or create the file and hash what is there. Raises HostError."""
-        await self._run(self._open)
+        await self._call(self._open)
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Append ``chunks``: one worker call hashes and writes them. Raises HostError."""
-        await self._run(lambda: self._write(chunks))
+        await self._call(lambda: self._write(chunks))
 
     async def restart(self) -> None:
         """Forget all bytes. Raises HostError."""
-        await self._run(self._restart)
+        await self._call(self._restart)
 
     async def finish(self) -> None:
         """Verify, make durable (B1), and move into the pool.
@@ -71,11 +73,22 @@ class Partial:
         Raises DigestMismatchError, having forgotten all bytes, and HostError (the bytes are discarded: a failed
         fsync is never tried again).
         """
-        await self._run(self._finish)
+        await self._call(self._finish)
 
     async def close(self) -> None:
-        """Let go of the file; what is in it stays for a later resume."""
-        await self._run(self._close)
+        """Let go of the file; what is in it stays for a later resume.
+
+        Only once the worker is done with it: a call whose awaiter was cancelled goes on, and a descriptor closed
+        under it might by then be another file's.
+        """
+        if self._under_way is not None and not self._under_way.done():
+            await asyncio.wait([self._under_way])
+            self._under_way.exception()  # nobody is left to hear it
+        self._close()
+
+    async def _call(self, call: Callable[[], None]) -> None:
+        self._under_way = asyncio.ensure_future(self._run(call))
+        await asyncio.shield(self._under_way)
 
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -3,20 +3,24 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
-from mirrord.store import content, pool, publish, sweep
+from mirrord.store import content, history, pool, publish, sweep
 from mirrord.store.batches import Batches
-from mirrord.store.change import Change
+from mirrord.store.change import Brake, Change
+from mirrord.store.hold import Hold, read_hold, write_hold
 from mirrord.store.partial import Partial
+from mirrord.store.publish import Publication
 from mirrord.store.reader import Reader
 from mirrord.store.root import Root, hold
+from mirrord.store.snapshot import Reason, UndurableError
 
 SMALL = 1 << 20
 """Bytes below which a blob is held in memory and written with its batch; larger ones stream into a file each."""
@@ -31,6 +35,17 @@ class Reserve(Protocol):
         """The bytes to keep free on a filesystem of ``total`` bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What came of asking for a publication."""
+
+    publication: Publication | None
+    """None where nothing changed."""
+    held: tuple[str, ...]
+    """Repositories that a rollback holds: their changes wait."""
+    hold: Hold | None
+
+
 class Store(Reader):
     """One root, held by this process as its one writer. Made by `open_store`."""
 
@@ -39,6 +54,8 @@ class Store(Reader):
         self._reserve = reserve
         self._downloads: set[Partial] = set()
         self._sequence = root.next_sequence
+        self.may_delete = True
+        """Whether the last swap is known to be durable: until then nothing may be deleted."""
         self._publishing = asyncio.Lock()
         self._repositories: dict[str, asyncio.Lock] = {}
         self._small = Batches(
@@ -80,11 +97,36 @@ class Store(Reader):
         await self.add_small(manifest.digest, manifest.raw)
         return await self._completions.add(content.Completion(repository, manifest, tuple(blobs)))
 
-    async def publish(self, changes: Sequence[Change], reason: publish.Reason) -> publish.Publication | None:
-        """Publish changes on top of what is served now; None where nothing changes. Raises HostError."""
+    async def publish(self, changes: Sequence[Change], reason: Reason, brake: Brake | None = None) -> Published:
+        """Publish changes on top of what is served now, but for what a rollback holds. Raises BrakeError, HostError."""
         async with self._publishing:
-            sequence, self._sequence = self._sequence, self._sequence + 1
-            return await self.run(lambda: publish.publish(self.layout, changes, sequence, reason))
+            hold = await self.run(lambda: read_hold(self.layout))
+            free, held = hold.divide(changes) if hold else (changes, ())
+            publication = await self._as_next(
+                lambda sequence: publish.publish(self.layout, free, sequence, reason, brake)
+            )
+            return Published(publication, held, hold)
+
+    async def roll_back(self, target: str, repository: str | None) -> Publication | None:
+        """Serve snapshot ``target`` again (or one repository of it), and hold it. Raises ConfigError, HostError."""
+        async with self._publishing:
+            plan = await self.run(
+                lambda: history.plan_rollback(self.layout, history.find_snapshot(self.layout, target), repository)
+            )
+            reason = Reason("", f"rollback of {repository or 'everything'} to {plan.target.name}")
+            await self.run(lambda: write_hold(self.layout, plan.target.name, repository))
+            return await self._as_next(
+                lambda sequence: publish.republish(self.layout, plan.generations, plan.tags, sequence, reason)
+            )
+
+    async def _as_next(self, publish_as: Callable[[int], Publication | None]) -> Publication | None:
+        """Publish under the next number; where the swap may be undone by a power cut, nothing is deleted any more."""
+        sequence, self._sequence = self._sequence, self._sequence + 1
+        try:
+            return await self.run(lambda: publish_as(sequence))
+        except UndurableError:
+            self.may_delete = False
+            raise
 
     async def remove_partials(self, keep: frozenset[Digest], *, only_expired: bool) -> None:
         """Remove partial downloads that nothing needs."""
@@ -125,12 +167,8 @@ class Store(Reader):
 @contextlib.asynccontextmanager
 async def open_store(path: Path, *, command: str, threads: int, reserve: Reserve) -> AsyncIterator[Store]:
     """Hold the root at ``path`` as its writer until the end of the block. Raises HostError (see `root.hold`)."""
-    with ThreadPoolExecutor(threads, "store") as pool_of_threads:
-        loop = asyncio.get_running_loop()
-        held = contextlib.ExitStack()
-        root = await loop.run_in_executor(pool_of_threads, held.enter_context, hold(path, command))
-        try:
-            async with Store(root, pool_of_threads, reserve)._committing() as store:  # noqa: SLF001 - its own factory
-                yield store
-        finally:
-            await loop.run_in_executor(pool_of_threads, held.close)
+    with contextlib.ExitStack() as held, ThreadPoolExecutor(threads, "store") as workers:
+        # Left from the inside out: first every worker ends what it does, then the lock goes.
+        root = await asyncio.get_running_loop().run_in_executor(workers, held.enter_context, hold(path, command))
+        async with Store(root, workers, reserve)._committing() as store:  # noqa: SLF001 - its own factory
+            yield store

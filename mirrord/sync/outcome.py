@@ -89,6 +89,8 @@ class Report:
     dry: bool = False
     problem: MirrordError | None = None
     """Why complete images could not be published."""
+    held: str = ""
+    """The rollback that holds complete images back; empty where none does."""
 
     @property
     def counts(self) -> Counter[Status]:
@@ -121,6 +123,7 @@ class Report:
             "bytes_fetched": self.progress.bytes_fetched,
             "blobs_linked": self.progress.blobs_linked,
             "bytes_linked": self.progress.bytes_linked,
+            "held": self.held or None,
             "problem": None if self.problem is None else {"owner": str(self.problem.owner), "error": str(self.problem)},
             "images": [outcome.document() for outcome in self.outcomes],
         }

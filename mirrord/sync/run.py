@@ -12,8 +12,10 @@ import structlog
 from mirrord.config.model import Config
 from mirrord.errors import HostError, MirrordError
 from mirrord.registry.client import Registries
-from mirrord.store.publish import Reason
+from mirrord.store.change import Brake
+from mirrord.store.hold import Hold
 from mirrord.store.reader import Reader
+from mirrord.store.snapshot import Reason
 from mirrord.store.store import Store
 from mirrord.sync.decide import RepositoryPlan
 from mirrord.sync.notes import Notes
@@ -37,6 +39,9 @@ class _Publisher:
     store: Store
     run_id: str
     text: str
+    brake: Brake | None
+    held: Hold | None = None
+    """The rollback that kept changes from being published, the last time they were asked for."""
     runs: list[RepositoryRun] = field(default_factory=list)
     snapshots: list[str] = field(default_factory=list)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -49,9 +54,13 @@ class _Publisher:
             if not changes:
                 return
             begun = time.monotonic()
-            publication = await self.store.publish([change for _, change in changes], Reason(self.run_id, self.text))
+            reason = Reason(self.run_id, self.text)
+            done = await self.store.publish([change for _, change in changes], reason, self.brake)
+            self.held = done.hold if done.held else None
             for run, change in changes:
-                run.published(change)
+                if change.name not in done.held:
+                    run.published(change)
+            publication = done.publication
             if publication is None:
                 return
             self.snapshots.append(publication.snapshot)
@@ -76,14 +85,19 @@ class _Publisher:
 
 
 async def run_sync(
-    config: Config, plans: Sequence[RepositoryPlan], store: Store, progress: Progress, reason: str
+    config: Config,
+    plans: Sequence[RepositoryPlan],
+    store: Store,
+    progress: Progress,
+    reason: str,
+    brake: Brake | None = None,
 ) -> Report:
-    """Carry out ``plans``: complete, publish, report. Failures are in the report; only a bug raises."""
+    """Carry out ``plans``: complete, publish (unless ``brake`` stops it), report. Failures are in the report."""
     begun = time.monotonic()
     run_id = secrets.token_hex(4)
     with structlog.contextvars.bound_contextvars(run_id=run_id):
         _log.info("run.started", repositories=len(plans), reason=reason)
-        publisher = _Publisher(store, run_id, reason)
+        publisher = _Publisher(store, run_id, reason, brake)
         async with Registries(config.registries, config.limits) as registries:
             tools = Tools(
                 registries,
@@ -108,6 +122,7 @@ async def run_sync(
             requests,
             progress,
             problem=problem,
+            held=str(publisher.held) if publisher.held else "",
         )
         _tell(report)
         return report

@@ -15,15 +15,17 @@ from mirrord.config.model import Config
 from mirrord.config.show import effective
 from mirrord.errors import ConfigError
 
+SECTIONS: tuple[list[str | int], ...] = (
+    ["limits"],
+    ["registries", "x"],
+    ["groups", 0],
+    ["images", 0],
+    ["images", 0, "tags", 0],
+)
 KEYS = sorted(
     {
         *Config.model_fields,
-        *(
-            key
-            for place in (["limits"], ["registries", "x"], ["groups", 0], ["images", 0])
-            for key in known_keys(Config, place)
-        ),
-        *known_keys(Config, ["images", 0, "tags", 0]),
+        *(key for place in SECTIONS for key in known_keys(Config, place)),
         "as_",
         "where",
         "<<",

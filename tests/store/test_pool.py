@@ -1,6 +1,8 @@
 """The pool and what leaves it: one inode for every byte, and nothing wrong under a digest."""
 
+import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -99,6 +101,29 @@ async def test_a_partial_that_is_the_pools_own_file_is_never_written(layout: Lay
     await partial.write([b"x"])
     await partial.close()
     assert layout.pooled(DIGEST).read_bytes() == BLOB
+
+
+async def test_a_cancelled_write_ends_before_its_file_is_closed(layout: Layout) -> None:
+    """A worker that goes on after its awaiter was cancelled keeps its descriptor until it is done."""
+    go_on = threading.Event()
+
+    async def slowly(call: Callable[[], T]) -> T:
+        return await asyncio.to_thread(lambda: (go_on.wait(), call())[1])
+
+    partial = Partial(layout, DIGEST, len(BLOB), slowly)
+    opening = asyncio.create_task(partial.open())
+    go_on.set()
+    await opening
+    go_on.clear()
+    writing = asyncio.create_task(partial.write([BLOB[:1000]]))
+    await asyncio.sleep(0)
+    writing.cancel()
+    closing = asyncio.create_task(partial.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    go_on.set()
+    await closing
+    assert layout.partial(DIGEST).read_bytes() == BLOB[:1000]
 
 
 async def test_a_partial_left_read_only_is_resumed(layout: Layout) -> None:

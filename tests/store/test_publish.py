@@ -14,9 +14,10 @@ from mirrord.oci.manifest import Kind
 from mirrord.oci.reference import Repository
 from mirrord.store.change import Change
 from mirrord.store.layout import Layout
-from mirrord.store.publish import Publication, Reason, publish
+from mirrord.store.publish import Publication, publish
 from mirrord.store.record import Held
 from mirrord.store.root import create
+from mirrord.store.snapshot import Reason
 from mirrord.store.tree import Tree
 
 UPSTREAM = Repository("registry.test", "app")

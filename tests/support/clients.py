@@ -90,7 +90,7 @@ def containerd(place: Path) -> Iterator[Ctr]:
         f'root = "{place / "root"}"\nstate = "{place / "state"}"\n[grpc]\naddress = "{socket}"\n'
         f'[ttrpc]\naddress = "{place / "t.sock"}"\n'
     )
-    command = [program("containerd", "containerd"), "--config", place / "config.toml"]
+    command: list[str | Path] = [program("containerd", "containerd"), "--config", place / "config.toml"]
     with (place / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             deadline = time.monotonic() + _PATIENCE
