@@ -6,12 +6,14 @@ import shlex
 import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from mirrord import events
 from mirrord.cli.invocation import Invocation
 from mirrord.config.images import images_of
 from mirrord.config.model import Config
+from mirrord.store.change import Brake
 from mirrord.store.layout import Layout
 from mirrord.store.reader import Reader
 from mirrord.store.store import open_store
@@ -25,29 +27,39 @@ MAX_THREADS = 8
 _REFRESH = 0.2
 
 
-async def carry_out(
-    config: Config, root: Path, asked: Sequence[str], invocation: Invocation, *, is_command: bool, is_dry: bool
-) -> Report:
-    """Run one sync (``asked`` of a config, or of the command alone) and give its report. Raises MirrordError."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks of a run."""
+
+    images: Sequence[str]
+    """With a config: only these. Without one: these."""
+    is_command: bool
+    """Whether the command alone names the images: there is no config."""
+    is_dry: bool
+    brake: Brake | None
+
+
+async def carry_out(config: Config, root: Path, wish: Wish, invocation: Invocation) -> Report:
+    """Run one sync and give its report. Raises MirrordError."""
     _set_up_log(config, invocation)
     images = images_of(config)
     progress = Progress()
     threads = min(config.limits.concurrency, MAX_THREADS)
 
     async def plans(reader: Reader) -> Sequence[RepositoryPlan]:
-        if is_command:
+        if wish.is_command:
             return plan_command(images)
         served = await reader.repositories()
-        return plan_some(images, served, asked) if asked else plan_all(images, served)
+        return plan_some(images, served, wish.images) if wish.images else plan_all(images, served)
 
     async with _shown(progress, invocation):
-        if is_dry:
+        if wish.is_dry:
             with ThreadPoolExecutor(threads, "store") as pool:
                 reader = Reader(Layout(root), pool)
                 return await dry_run(config, await plans(reader), reader, progress)
         words = shlex.join(["mirrord", *sys.argv[1:]])
         async with open_store(root, command=words, threads=threads, reserve=config.reserve) as store:
-            return await run_sync(config, await plans(store), store, progress, reason=words)
+            return await run_sync(config, await plans(store), store, progress, words, wish.brake)
 
 
 def _set_up_log(config: Config, invocation: Invocation) -> None:

@@ -26,7 +26,9 @@ def sync(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the upstreams, say what would change.")] = False,
     skip_cooldown: Annotated[bool, typer.Option("--skip-cooldown", help="Not built yet.", hidden=True)] = False,
-    allow_deletes: Annotated[bool, typer.Option("--allow-deletes", help="Not built yet.", hidden=True)] = False,
+    allow_deletes: Annotated[
+        bool, typer.Option("--allow-deletes", help="Drop tags though they are more than delete.max.")
+    ] = False,
 ) -> None:
     """Bring the mirror up to date, once: fetch what changed, then publish it in one step.
 
@@ -35,21 +37,23 @@ def sync(
     import asyncio
 
     from mirrord.cli.report import print_report
-    from mirrord.cli.running import carry_out
+    from mirrord.cli.running import Wish, carry_out
     from mirrord.cli.setting import config_of, root_of
     from mirrord.config.images import config_for
     from mirrord.errors import ConfigError
+    from mirrord.store.change import Brake
 
-    for name, given in (("--skip-cooldown", skip_cooldown), ("--allow-deletes", allow_deletes)):
-        if given:
-            raise ConfigError(f"{name} is not built yet: there is neither a cooldown nor a brake to pass")
+    if skip_cooldown:
+        raise ConfigError("--skip-cooldown is not built yet: there is no cooldown to skip")
     config = config_of(invocation)
     if config is None and not images:
         raise ConfigError("nothing to mirror: no config was found; name images, or a config with --config FILE")
     given_root = root_of(invocation, config)
     asked = tuple(images or ())
     whole = config if config is not None else config_for(asked, given_root)
-    report = asyncio.run(carry_out(whole, given_root, asked, invocation, is_command=config is None, is_dry=dry_run))
+    brake = None if allow_deletes else Brake(whole.delete.max)
+    wish = Wish(asked, is_command=config is None, is_dry=dry_run, brake=brake)
+    report = asyncio.run(carry_out(whole, given_root, wish, invocation))
     if invocation.json:
         invocation.print_json("sync", report.document())
     else:

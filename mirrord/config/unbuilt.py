@@ -43,10 +43,11 @@ _REGISTRY = (
     "proxy",
 )
 _SERVE = ("tls", "htpasswd", "allow", "requests_per_second", "connections", "status")
-_SECTIONS = ("listen", "control", "timezone", "retention", "delete", "verify", "notify", "metrics")
+_SECTIONS = ("control", "timezone", "verify", "notify", "metrics")
 
 _UNBUILT: dict[str, Callable[[Node], bool]] = {
     **dict.fromkeys(_SECTIONS, _asks),
+    "delete.upstream": _says("remove"),
     "limits.bandwidth": _asks,
     "groups.together": _asks,
     **{f"serve.{key}": _asks for key in _SERVE},

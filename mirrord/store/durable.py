@@ -22,6 +22,7 @@ PRIVATE_MODE: Final = 0o700
 FILE_MODE: Final = 0o444
 
 _SYNC_FILE_RANGE_WRITE = 2
+_TRIES = 5
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -159,9 +160,21 @@ def make_directory(path: Path, mode: int = DIRECTORY_MODE) -> bool:
 
 
 def make_directories(path: Path, below: Path) -> list[Path]:
-    """Create ``path`` and its missing parents up to ``below``; give the directories whose entries changed."""
-    missing = [p for p in (path, *path.parents) if below in p.parents and not p.is_dir()]
-    return [directory.parent for directory in reversed(missing) if make_directory(directory)]
+    """Create ``path`` and its missing parents up to ``below``; give the directories whose entries changed.
+
+    A parent that is removed meanwhile (it was empty, and garbage collection pruned it) is made again.
+    """
+    changed: list[Path] = []
+    for attempt in range(_TRIES):
+        missing = [p for p in (path, *path.parents) if below in p.parents and not p.is_dir()]
+        try:
+            changed += [directory.parent for directory in reversed(missing) if make_directory(directory)]
+        except HostError as error:
+            if attempt + 1 == _TRIES or not isinstance(error.__cause__, FileNotFoundError):
+                raise
+        else:
+            break
+    return changed
 
 
 def link(source: Path, target: Path) -> None:
@@ -220,6 +233,17 @@ def unlink(path: Path, *, missing_ok: bool = False) -> None:
             raise host_error("remove", path, error) from error
     except OSError as error:
         raise host_error("remove", path, error) from error
+
+
+def remove_empty_directory(path: Path) -> bool:
+    """Remove a directory where it is empty; False where it is not, or is not there."""
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:
+            return False
+        raise host_error("remove", path, error) from error
+    return True
 
 
 def remove_tree(path: Path) -> None:

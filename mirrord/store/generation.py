@@ -21,7 +21,7 @@ def build_generation(layout: Layout, record: Record, sequence: int, previous: tu
     content = record.encode()
     flat = flat_name(record.name)
     identity = f"_{sequence:08d}-{hashlib.sha256(content).hexdigest()[:16]}"
-    staged = layout.staging / f"{flat}{identity}"
+    staged = layout.staging / identity  # without the name, which alone may be as long as a file's name can be
     durable.make_directory(staged)
     _write_tags(layout, record, staged / "tags", previous)
     _write_referrers(record, staged / "referrers")

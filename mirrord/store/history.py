@@ -36,7 +36,7 @@ def all_snapshots(layout: Layout) -> tuple[Snapshot, ...]:
 
 
 def find_snapshot(layout: Layout, text: str) -> Snapshot:
-    """The snapshot that ``text`` means: its name or its number. Raises ConfigError where there is none, or it is torn."""
+    """The snapshot that ``text`` means: its name or its number. Raises ConfigError where there is none."""
     for name in snapshot_names(layout):
         if text == name or (text.isdigit() and int(text) == snapshot_sequence(name)):
             return read_snapshot(layout, name)
@@ -52,14 +52,14 @@ def served(layout: Layout) -> Snapshot:
 
 
 def parent_of(layout: Layout, snapshot: Snapshot) -> Snapshot:
-    """The snapshot that was served before ``snapshot``. Raises ConfigError where it is the first, or its parent is gone."""
+    """The snapshot that was served before ``snapshot``. Raises ConfigError where that is no longer there."""
     if snapshot.parent is None or snapshot.parent not in snapshot_names(layout):
         raise ConfigError(f"nothing is left from before snapshot {snapshot.name}; name one: mirrord snapshots list")
     return read_snapshot(layout, snapshot.parent)
 
 
 def differences(layout: Layout, old: Mapping[str, str], new: Mapping[str, str]) -> Sequence[TagChange]:
-    """The tags that differ between two maps of repository → generation, sorted. Raises HostError for a damaged record."""
+    """The tags that differ between two maps of repository → generation, sorted. Raises HostError."""
     changes: list[TagChange] = []
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):

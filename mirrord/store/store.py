@@ -15,12 +15,15 @@ from mirrord.oci.manifest import Descriptor, Manifest
 from mirrord.store import content, history, pool, publish, sweep
 from mirrord.store.batches import Batches
 from mirrord.store.change import Brake, Change
+from mirrord.store.collect import Collected, Collector
 from mirrord.store.hold import Hold, read_hold, write_hold
 from mirrord.store.partial import Partial
 from mirrord.store.publish import Publication
 from mirrord.store.reader import Reader
+from mirrord.store.retention import Retention
 from mirrord.store.root import Root, hold
 from mirrord.store.snapshot import Reason, UndurableError
+from mirrord.store.tombstones import Tombstones
 
 SMALL = 1 << 20
 """Bytes below which a blob is held in memory and written with its batch; larger ones stream into a file each."""
@@ -118,6 +121,47 @@ class Store(Reader):
             return await self._as_next(
                 lambda sequence: publish.republish(self.layout, plan.generations, plan.tags, sequence, reason)
             )
+
+    async def collect(self, retention: Retention, *, is_dry: bool) -> Collected:
+        """Collect garbage, or (``is_dry``) say what would go. Repositories that a run has in work are left for later.
+
+        Raises HostError: where the last swap may be undone by a power cut, or a barrier failed, nothing is deleted
+        until a restart.
+        """
+        if not self.may_delete:
+            raise HostError("the last publication may not be durable: nothing is deleted until mirrord starts again")
+        collector = Collector(self.layout, retention, is_dry, Collected())
+        try:
+            async with self._publishing:
+                await self.run(collector.snapshots)
+            if not is_dry:
+                await self.run(collector.empty_trash)
+            tombstones = await self.run(lambda: Tombstones.load(self.layout))
+            for name in await self.run(collector.repositories):
+                await self._collect_repository(collector, name, tombstones)
+            await self.run(collector.pool)
+        except HostError:
+            self.may_delete = False
+            raise
+        if not is_dry:
+            await self._remember(tombstones, collector.result)
+        return collector.result
+
+    async def _collect_repository(self, collector: Collector, name: str, tombstones: Tombstones) -> None:
+        lock = self.repository_lock(name)
+        if lock.locked():
+            collector.result.skipped.append(name)
+            return
+        async with lock:
+            await self.run(lambda: collector.repository(name, tombstones))
+            await self.run(lambda: collector.prune(name))
+
+    async def _remember(self, tombstones: Tombstones, result: Collected) -> None:
+        """Without room for the list the grace of what was found only begins anew: a full disk can be collected."""
+        try:
+            await self.run(lambda: tombstones.save(self.layout))
+        except HostError as error:
+            result.doubts.append(f"{error}; the grace of what nothing names begins anew")
 
     async def _as_next(self, publish_as: Callable[[int], Publication | None]) -> Publication | None:
         """Publish under the next number; where the swap may be undone by a power cut, nothing is deleted any more."""

@@ -36,7 +36,7 @@ def sweep(layout: Layout) -> int:
                 continue  # not ours: verify reports it
             highest = max(highest, sequence)
             if published is not None and (flat, name) not in published:
-                durable.rename(layout.generations / flat / name, layout.trash / f"{flat}{name}")
+                durable.rename(layout.generations / flat / name, layout.trash / name)
     for entry in os.scandir(layout.trash):
         durable.remove_tree(Path(entry.path))
     return highest

@@ -38,12 +38,10 @@ groups: [{name: g, together: false, images: [busybox]}]
 @pytest.mark.parametrize(
     ("lines", "place", "words"),
     [
-        ("listen: :5050", "listen", NO_EFFECT),
         ("control: x", "control", NO_EFFECT),
         ("timezone: UTC", "timezone", NO_EFFECT),
         ("limits: {bandwidth: 1MB/s}", "limits.bandwidth", NO_EFFECT),
-        ("delete: {max: 50%}", "delete", NO_EFFECT),
-        ("retention: {keep_last: 3}", "retention", NO_EFFECT),
+        ("delete: {upstream: remove}", "delete.upstream", NO_EFFECT),
         ("verify: {rate: none}", "verify", NO_EFFECT),
         ("notify: [{url: https://x.lan}, {url: https://y.lan}]", "notify", NO_EFFECT),
         ("metrics: {per_repository: false}", "metrics", NO_EFFECT),

@@ -267,4 +267,4 @@ async def test_unbuilt_keys_warn_once_and_unbuilt_options_refuse(served: Mirror)
     done = await served.command("sync")
     assert done.status == 0
     assert done.err.count("notify") == 1
-    assert_failed(await served.command("sync", "--allow-deletes"), 2, "config", "not built yet")
+    assert_failed(await served.command("sync", "--skip-cooldown"), 2, "config", "not built yet")

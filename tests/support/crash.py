@@ -1,22 +1,24 @@
-"""Runs that are disturbed, and what must hold after each: the worlds before and after, the runner, and the check."""
+"""A mirror that is brought from one state to the next, again and again, and what must hold however that is disturbed."""
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from support.closed import check_tree
-from support.mirror import HOST
+from support.mirror import HOST, Mirror
 from support.scripted import Scripted
+from support.warm import Begun, Ended, Warm
 
 from mirrord.demo.images import (
     ARM64,
@@ -30,102 +32,47 @@ from mirrord.demo.images import (
     signature,
     signature_tag,
 )
+from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import parse_manifest
 from mirrord.store.layout import Layout
-from mirrord.store.tree import Tree
 
-ENTRY = Path(__file__).parents[1] / "crash" / "entry.py"
-BIG = (1 << 20) + 4096
-"""Bytes of a layer that is streamed into a partial."""
+BIG = (3 << 20) + 4096
+"""Bytes of a layer that is streamed into a partial, in several writes."""
 MANY = 12
-"""Small layers of one image, so that they are written as one batch."""
-_PATIENCE = 60.0
+"""Small layers of one image: more than are made durable one by one, when they come as one batch."""
+PACE = 0.002
+"""Seconds before each answer of the upstream: by then the disk is done with the last one, so that a run makes the same
+calls in the same order each time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How one command ended."""
+class Paced(Scripted):
+    """A registry that takes its time."""
 
-    status: int
-    """Its exit status; below 0, the signal that ended it."""
-    words: str
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Answer a little later."""
+        await asyncio.sleep(PACE)
+        return await super().respond(request)
 
-
-@dataclass(slots=True)
-class Begun:
-    """A command that is ready to begin, or has begun."""
-
-    process: int
-    _channel: socket.socket
-    _words: socket.socket
-    _gate: int
-
-    def go(self) -> None:
-        """Let it begin."""
-        os.write(self._gate, b"!")
-
-    def wait(self) -> Ended:
-        """Wait until it has ended."""
-        said = b""
-        while part := self._words.recv(1 << 16):
-            said += part
-        status = int(self._channel.recv(64))
-        self._words.close()
-        os.close(self._gate)
-        return Ended(status, said.decode("utf-8", "replace"))
-
-
-class Warm:
-    """Runs `mirrord` commands one after the other, each in a fork of a process that has imported everything."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
-
-    @classmethod
     @contextlib.contextmanager
-    def running(cls) -> Iterator["Warm"]:
-        """Have the process until the block ends."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(_PATIENCE)
-        environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
-        command = [sys.executable, str(ENTRY), str(theirs.fileno())]
-        with subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()]) as process, theirs:
-            try:
-                with ours:
-                    yield cls(ours)
-            finally:
-                theirs.close()
-                process.wait(_PATIENCE)
+    def in_background(self) -> Iterator[None]:
+        """Serve from a thread until the block ends, while the test waits for programs."""
+        loop = asyncio.new_event_loop()
+        end, begun = asyncio.Event(), threading.Event()
 
-    def begin(self, place: Path, *arguments: str) -> Begun:
-        """Have a command ready in ``place``; it begins when it is told to."""
-        words, speaker = socket.socketpair()
-        words.settimeout(_PATIENCE)
-        waiting, gate = os.pipe()
-        request = json.dumps({"place": str(place), "arguments": arguments}).encode()
-        with speaker:
-            socket.send_fds(self._channel, [request], [speaker.fileno(), waiting])
-            process = int(self._channel.recv(64))
-        os.close(waiting)
-        return Begun(process, self._channel, words, gate)
+        async def serve() -> None:
+            async with self.served():
+                begun.set()
+                await end.wait()
 
-    def run(self, place: Path, *arguments: str) -> Ended:
-        """Run a command in ``place`` undisturbed."""
-        begun = self.begin(place, *arguments)
-        begun.go()
-        return begun.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a root holds, as far as two runs of the same content must agree."""
-
-    served: dict[str, dict[str, tuple[str, tuple[str, ...]]]]
-    """By repository and tag (or digest kept without one): the manifest's file name, and the children held."""
-    referrers: dict[str, dict[str, tuple[str, ...]]]
-    content: dict[str, frozenset[str]]
-    """By repository, the names of its manifests and blobs."""
-    pool: frozenset[str]
+        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+        thread.start()
+        try:
+            assert begun.wait(10)
+            yield
+        finally:
+            loop.call_soon_threadsafe(end.set)
+            thread.join()
+            loop.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +82,21 @@ class State:
     images: tuple[tuple[str, BuiltImage, tuple[str, ...]], ...]
     """Repository, image, its tags."""
     wanted: tuple[str, ...]
-    """Images of the config, ``{host}`` for the upstream's name."""
-
-    def fill(self, upstream: Scripted) -> None:
-        """Let ``upstream`` have this and nothing else."""
-        upstream.repositories.clear()
-        for repository, built, tags in self.images:
-            upstream.push(repository, built, *tags)
+    """Images of the config; ``{host}`` is the upstream's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Before: what a root holds already. After: what the run under test makes of it."""
+    """Before: what a mirror holds already. After: what the run under test makes of it."""
 
     before: State
     after: State
+    big: Digest
+    """A new layer that is streamed."""
 
     @classmethod
     def of(cls, seed: str) -> "World":
-        """A world with content of its own: a run adds, changes and removes images of every kind."""
+        """A world of fresh content: the run adds, changes and removes images of every kind."""
         shared, big = layer(f"{seed} shared"), layer(f"{seed} big", BIG)
         old = index(image(f"{seed} old"), image(f"{seed} old", platform=ARM64))
         new = index(
@@ -161,33 +104,35 @@ class World:
             image(f"{seed} new", layers=(shared, layer(f"{seed} arm")), platform=ARM64),
         )
         many = image(f"{seed} many", layers=[layer(f"{seed} {number}", 100 + number) for number in range(MANY)])
-        base, tool = image(f"{seed} base", layers=(shared,)), image(f"{seed} tool")
-        kept = (("base", base, ("3",)), ("tool", tool, ("1",)))
+        tool = image(f"{seed} tool")
         statement = artifact(f"{seed} statement", "application/vnd.test.statement", new)
         listed = BuiltImage(parse_manifest(referrers_index([statement])))
+        kept = (("base", image(f"{seed} base", layers=(shared,)), ("3",)), ("tool", tool, ("1",)))
+        before = (
+            *kept,
+            ("app", old, ("1.0",)),
+            ("app", signature(old), (signature_tag(old.digest),)),
+            ("app", image(f"{seed} dropped"), ("0.9",)),
+            ("gone", image(f"{seed} gone", layers=(shared,)), ("1",)),
+        )
+        after = (
+            *kept,
+            ("app", new, ("1.0",)),
+            ("app", signature(new), (signature_tag(new.digest),)),
+            ("app", statement, ()),
+            ("app", listed, (fallback_tag(new.digest),)),
+            ("app", old, ("1.0-old",)),
+            ("app", signature(old), (signature_tag(old.digest),)),
+            ("base", many, ("4",)),
+            ("new/repository", tool, ("2",)),
+        )
         return cls(
             State(
-                (
-                    *kept,
-                    ("app", old, ("1.0",)),
-                    ("app", signature(old), (signature_tag(old.digest),)),
-                    ("app", image(f"{seed} dropped"), ("0.9",)),
-                    ("gone", image(f"{seed} gone", layers=(shared,)), ("1",)),
-                ),
+                before,
                 ('{{name: "{host}/app", tags: ["1.0", "0.9"]}}', "{host}/base:3", "{host}/tool:1", "{host}/gone:1"),
             ),
             State(
-                (
-                    *kept,
-                    ("app", new, ("1.0",)),
-                    ("app", signature(new), (signature_tag(new.digest),)),
-                    ("app", statement, ()),
-                    ("app", listed, (fallback_tag(new.digest),)),
-                    ("app", old, ("1.0-old",)),
-                    ("app", signature(old), (signature_tag(old.digest),)),
-                    ("base", many, ("4",)),
-                    ("new/repository", tool, ("1", "2")),
-                ),
+                after,
                 (
                     '{{name: "{host}/app", tags: ["1.0*"]}}',
                     '{{name: "{host}/base", tags: ["3", "4"]}}',
@@ -196,5 +141,159 @@ class World:
                     "{host}/new/repository:2",
                 ),
             ),
+            Digest.of(big.content),
         )
 
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a root holds, as far as two runs of the same content must agree."""
+
+    served: dict[str, dict[str, object]]
+    """By repository: tags, digests and referrers, without the time they were first seen."""
+    content: dict[str, frozenset[str]]
+    """By directory below ``content/``, its files."""
+    pool: frozenset[str]
+    lost: tuple[str, ...]
+    """Whatever lies around that nothing will ever use."""
+
+    @classmethod
+    def of(cls, root: Path) -> "Listing":
+        """Read a root, apart from the product."""
+        return cls(_served(root), _files(root / "content"), _pooled(root), tuple(_lost(root)))
+
+
+def _served(root: Path) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    if os.path.lexists(root / "current"):
+        for name in json.loads((root / "current" / "_catalog.json").read_bytes())["repositories"]:
+            record: Any = json.loads((root / "current" / name.replace("/", "!") / "record.json").read_bytes())
+            for held in (*record["tags"].values(), *record["digests"].values()):
+                del held["first_seen"]
+            found[name] = {key: record[key] for key in ("tags", "digests", "referrers")}
+    return found
+
+
+def _files(root: Path) -> dict[str, frozenset[str]]:
+    return {os.path.relpath(path, root): frozenset(names) for path, _, names in os.walk(root) if names}
+
+
+def _pooled(root: Path) -> frozenset[str]:
+    return frozenset(name for names in _files(root / "pool").values() for name in names)
+
+
+def _lost(root: Path) -> Iterator[str]:
+    """What a finished run must not leave: staging, temporary names, generations and snapshots that were not served."""
+    yield from (f"staging/{name}" for name in os.listdir(root / "staging") if name != "trash")
+    yield from (f"staging/trash/{name}" for name in os.listdir(root / "staging" / "trash"))
+    for room in (root, root / "state"):
+        yield from (name for name in os.listdir(room) if name.startswith("."))
+    names = set(os.listdir(root / "snapshots"))
+    linked: set[str] = set()
+    snapshot = (root / "current").resolve().name
+    while snapshot:
+        names.discard(snapshot)
+        directory = root / "snapshots" / snapshot
+        linked |= {str(link.resolve()) for link in directory.iterdir() if link.is_symlink()}
+        snapshot = json.loads((directory / "_snapshot.json").read_bytes())["parent"]
+    yield from (f"snapshots/{name}, which was never served" for name in names)
+    for path in (root / "generations").glob("*/*"):
+        if str(path) not in linked:
+            yield f"{path}, which no snapshot names"
+
+
+def check_true(root: Path) -> int:
+    """Hash every file of the pool and of ``content/``, named by anything or not; give how many there are."""
+    paths = [path for room in ("pool", "content") for path in (root / room).rglob("*") if path.is_file()]
+    for path in paths:
+        named = re.search(r"(sha256|sha512)[:/](?:../)?([0-9a-f]{64,})", str(path))
+        assert named, path
+        assert hashlib.new(named[1], path.read_bytes()).hexdigest() == named[2], f"{path} does not hash to its name"
+    return len(paths)
+
+
+@dataclass(slots=True)
+class Ground:
+    """Where a mirror is brought from before to after, again and again."""
+
+    mirror: Mirror
+    upstream: Paced
+    warm: Warm
+    world: World
+    before: Listing = field(init=False)
+    after: Listing = field(init=False)
+
+    @property
+    def root(self) -> Path:
+        """The mirror's directory."""
+        return self.mirror.root
+
+    @property
+    def _saved(self) -> Path:
+        return self.mirror.place / "before"
+
+    def prepare(self) -> None:
+        """Mirror the state before, keep a copy of it, and find out what an undisturbed run makes of it."""
+        self._turn_to(self.world.before)
+        self._succeed()
+        self.before = Listing.of(self.root)
+        partial = Layout(self.root).partial(self.world.big)
+        partial.write_bytes(bytes(4096))  # as after a power cut: a download that will be resumed, found wrong, begun anew
+        partial.chmod(0o600)
+        shutil.rmtree(self._saved, ignore_errors=True)
+        self._copy(self.root, self._saved)
+        self._turn_to(self.world.after)
+        self._succeed()
+        self.after = Listing.of(self.root)
+
+    def fresh(self) -> None:
+        """Have the state before again."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        self._copy(self._saved, self.root)
+
+    def begin(self) -> Begun:
+        """Have the run under test ready."""
+        return self.warm.begin(self.mirror.place, *self._command())
+
+    def run(self) -> Ended:
+        """The run under test, undisturbed."""
+        return self.warm.run(self.mirror.place, *self._command())
+
+    def check_served(self) -> bool:
+        """Closed, true, and one of the two states: gives whether it is the later one."""
+        check_tree(self.root)
+        served = _served(self.root)
+        assert served in (self.before.served, self.after.served)
+        return served == self.after.served
+
+    def check_served_mixed(self) -> None:
+        """Closed and true; each tag is as before or as after (where one image's failure stops no other)."""
+        check_tree(self.root)
+        for repository, record in _served(self.root).items():
+            for key in ("tags", "digests"):
+                kept: Any = record[key]
+                known = [listing.served.get(repository, {}).get(key, {}) for listing in (self.before, self.after)]
+                for tag, held in kept.items():
+                    assert held in [each.get(tag) for each in known], f"{repository} {tag}"
+
+    def check_next_run(self) -> None:
+        """With no hand work the next run succeeds, and all is as if nothing had happened."""
+        self._succeed()
+        assert Listing.of(self.root) == self.after
+
+    def _succeed(self) -> None:
+        ended = self.run()
+        assert ended.status == 0, ended.words
+        check_tree(self.root)
+
+    def _turn_to(self, state: State) -> None:
+        self.upstream.repositories.clear()
+        for repository, built, tags in state.images:
+            self.upstream.push(repository, built, *tags)
+        self.mirror.configure(*state.wanted)
+
+    def _command(self) -> tuple[str, ...]:
+        return ("sync", "-q", "--config", str(self.mirror.config))
+
+    def _copy(self, source: Path, target: Path) -> None:
+        subprocess.run(["cp", "-a", source, target], check=True)

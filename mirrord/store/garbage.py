@@ -1,0 +1,129 @@
+"""What of one repository nothing names any more: found by proof, and kept whole at the first doubt.
+
+What is present protects its children: generations on disk protect manifests, manifests on disk protect blobs.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirrord.errors import InvalidDigestError, InvalidManifestError, MirrordError
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Manifest, parse_manifest
+from mirrord.store.generation import read_record
+from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name
+from mirrord.store.record import Record
+
+
+class DoubtError(Exception):
+    """Something in a repository can't be read or is nobody's: nothing of it may be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """What of a repository nothing names."""
+
+    manifests: tuple[Path, ...]
+    """No generation names them; an index stands before its children."""
+    blobs: tuple[Path, ...]
+    """No manifest that would be left names them, once ``manifests`` that are due are gone."""
+
+
+def repositories_on_disk(layout: Layout) -> tuple[str, ...]:
+    """Every repository that has content, served or not, sorted."""
+    found = set()
+    for directory, names, _ in os.walk(layout.content):
+        if {"_blobs", "_manifests"} & set(names):
+            found.add(str(Path(directory).relative_to(layout.content)))
+        names[:] = [name for name in names if not name.startswith("_")]
+    return tuple(sorted(found))
+
+
+def generations_on_disk(layout: Layout, repository: str) -> frozenset[str]:
+    """The ids of a repository's generations. Raises DoubtError for an entry that is none."""
+    try:
+        names = os.listdir(layout.generations / flat_name(repository))
+    except FileNotFoundError:
+        return frozenset()
+    for name in names:
+        if generation_sequence(name) is None:
+            raise DoubtError(f"{repository}: {name!r} among its generations is none of mirrord's")
+    return frozenset(names)
+
+
+def named_digests(layout: Layout, repository: str, generations: Iterable[str]) -> frozenset[Digest]:
+    """Every manifest that ``generations`` name. Raises DoubtError where one does not parse."""
+    named: set[Digest] = set()
+    for identity in generations:
+        try:
+            record = read_record(layout, repository, identity)
+            named |= _of_record(record)
+        except MirrordError as error:
+            raise DoubtError(f"{repository}: {error}") from error
+        tags = layout.generations / flat_name(repository) / identity / "tags"
+        for tag in os.listdir(tags):
+            target = parse_manifest_name(os.readlink(tags / tag))
+            if target is None or tag not in record.tags:
+                raise DoubtError(f"{repository}: tag {tag!r} of generation {identity} is not as its record has it")
+            named.add(target[0])
+    return frozenset(named)
+
+
+def _of_record(record: Record) -> set[Digest]:
+    held = [*record.tags.values(), *record.digests.values()]
+    listed = (Digest.parse(entry["digest"]) for entries in record.referrers.values() for entry in entries)
+    return {each.digest for each in held} | {child for each in held for child in each.children} | set(listed)
+
+
+def manifests_present(layout: Layout, repository: str) -> Mapping[Path, Manifest]:
+    """Every manifest of a repository, parsed. Raises DoubtError for a file that is none, or does not parse."""
+    found: dict[Path, Manifest] = {}
+    for name in _names(layout.manifests(repository)):
+        path = layout.manifests(repository) / name
+        parsed = parse_manifest_name(name)
+        if parsed is None:
+            raise DoubtError(f"{repository}: {name!r} among its manifests is none of mirrord's")
+        digest, kind = parsed
+        try:
+            found[path] = parse_manifest(path.read_bytes(), kind.media_type, digest.algorithm)
+        except (InvalidManifestError, OSError) as error:
+            raise DoubtError(f"{repository}: {path} can't be read: {error}") from error
+        if found[path].digest != digest:
+            raise DoubtError(f"{repository}: {path} does not hash to its name")
+    return found
+
+
+def unnamed_manifests(present: Mapping[Path, Manifest], named: frozenset[Digest]) -> tuple[Path, ...]:
+    """The manifests that neither ``named`` holds nor a named index lists, at any depth: indexes before the rest."""
+    by_digest = {manifest.digest: manifest for manifest in present.values()}
+    marked: set[Digest] = set()
+    waiting = [digest for digest in named if digest in by_digest]
+    while waiting:
+        digest = waiting.pop()
+        if digest not in marked:
+            marked.add(digest)
+            waiting += [child.digest for child in by_digest[digest].children if child.digest in by_digest]
+    unnamed = [path for path, manifest in present.items() if manifest.digest not in marked]
+    return tuple(sorted(unnamed, key=lambda path: (not present[path].kind.is_index, path)))
+
+
+def unnamed_blobs(layout: Layout, repository: str, left: Iterable[Manifest]) -> tuple[Path, ...]:
+    """The blobs that no manifest in ``left`` names. Raises DoubtError for a file that is no blob."""
+    named = {str(blob.digest) for manifest in left for blob in manifest.blobs}
+    unnamed: list[Path] = []
+    for name in _names(layout.blobs(repository)):
+        try:
+            Digest.parse(name)
+        except InvalidDigestError as error:
+            raise DoubtError(f"{repository}: {name!r} among its blobs is none of mirrord's") from error
+        if name not in named:
+            unnamed.append(layout.blobs(repository) / name)
+    return tuple(sorted(unnamed))
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
