@@ -60,6 +60,10 @@ class BrakeError(ConfigError):
     """A publication would drop too many tags at once: it does not happen until a person says that it is meant."""
 
 
+class BlockedError(ConfigError):
+    """An operator keeps this out of what is served: it is not fetched, and has not failed."""
+
+
 class AccessError(ConfigError):
     """The upstream refused the credentials, or wants some: the config's move, and it fails one image, not the run."""
 

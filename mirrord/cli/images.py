@@ -1,12 +1,15 @@
 """`mirrord images` and `mirrord init`: what a root serves, and making one."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from mirrord.store.tree import Tree
 
 
 @command(app, "images")
@@ -16,7 +19,7 @@ def images(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME[:TAG]]", help="One repository, or one tag of it.")
     ] = None,
-    history: Annotated[bool, typer.Option("--history", help="Not built yet.", hidden=True)] = False,
+    history: Annotated[bool, typer.Option("--history", help="What one tag named over the snapshots.")] = False,
 ) -> None:
     """List what is served: tags, digests, platforms, sizes."""
     from mirrord.cli.setting import config_of, root_of
@@ -24,9 +27,12 @@ def images(
     from mirrord.store.inventory import served_images
     from mirrord.store.tree import Tree
 
-    if history:
-        raise ConfigError("--history is not built yet: name one tag without it to see what is served now")
     tree = Tree.at(root_of(invocation, config_of(invocation)))
+    if history:
+        if name is None or ":" not in name:
+            raise ConfigError("--history is of one tag; name it, e.g. nginx:1.27")
+        _print_history(invocation, tree, name)
+        return
     found = served_images(tree, name)
     if invocation.json:
         invocation.print_json("images", {"snapshot": tree.snapshot(), "images": [each.document() for each in found]})
@@ -51,6 +57,29 @@ def images(
         )
     console().print(table)
     console().print(f"{count(len(found), 'image')} in snapshot {tree.snapshot() or '(none yet)'}", highlight=False)
+
+
+def _print_history(invocation: Invocation, tree: "Tree", name: str) -> None:
+    from rich.table import Table
+
+    from mirrord.cli.words import console
+    from mirrord.store.history import tag_history
+
+    repository, _, tag = name.rpartition(":")
+    moments = tag_history(tree.layout, repository, tag)
+    if invocation.json:
+        rows = [
+            {"snapshot": each.snapshot.name, "digest": str(each.digest) if each.digest else None} for each in moments
+        ]
+        invocation.print_json("images.history", {"name": name, "history": rows})
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("from", "snapshot", "digest"):
+        table.add_column(column, overflow="fold")
+    for each in moments:
+        published = f"{each.snapshot.published:%Y-%m-%d %H:%M:%S}"
+        table.add_row(published, each.snapshot.name, str(each.digest) if each.digest else "not served")
+    console().print(table if moments else f"{name} is in none of the snapshots that are left")
 
 
 _CONFIG = """\

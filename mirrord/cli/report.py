@@ -14,6 +14,7 @@ _ORDER = (
     Status.REMOVED,
     Status.KEPT,
     Status.UNCHANGED,
+    Status.BLOCKED,
     Status.DEFERRED,
     Status.FAILED,
 )

@@ -1,7 +1,6 @@
 """`mirrord serve` and `mirrord nginx`: what readers get, from this process or from nginx."""
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -47,7 +46,7 @@ def serve(
 
     setup = _setup(invocation)
     tree = Tree.at(setup.root)
-    images = tuple(islice(_images(tree), _EXAMPLES))
+    images = _examples(tree)
     chosen = listen or setup.listen
     address = Address.parse(chosen) if chosen else DEFAULT
 
@@ -105,21 +104,32 @@ def _setup(invocation: Invocation) -> _Setup:
     return _Setup(root, config.listen, config.public_url)
 
 
+def _examples(tree: "Tree") -> tuple[str, ...] | None:
+    """Some images, for the greeting; None, with a warning, where the tree is damaged: what is whole is served still."""
+    from mirrord.errors import HostError
+
+    try:
+        return tuple(islice(_images(tree), _EXAMPLES))
+    except HostError as error:
+        sys.stderr.write(f"mirrord: warning: {error}\n")
+        return None
+
+
 def _images(tree: "Tree") -> Iterator[str]:
     """An image of each repository, for people to try: signatures and the like are none."""
     from mirrord.oci.reference import is_follower
 
     for repository in tree.repositories():
-        listed = json.loads(tree.tag_list_file(repository).read_bytes())["tags"]
-        yield from islice((f"{repository}:{tag}" for tag in listed if not is_follower(tag)), 1)
+        named = (f"{repository}:{tag}" for tag in tree.tags(repository) if not is_follower(tag))
+        yield from islice(named, 1)
 
 
-def _greeting(root: Path, bound: "Address", images: tuple[str, ...]) -> str:
+def _greeting(root: Path, bound: "Address", images: tuple[str, ...] | None) -> str:
     here = bound.reachable()
     lines = [f"Serving {root} at http://{here} (Ctrl-C ends it)"]
-    lines += [f"  docker pull {here}/{image}" for image in images]
+    lines += [f"  docker pull {here}/{image}" for image in images or ()]
     if images:
         lines.append(f"  skopeo inspect --tls-verify=false docker://{here}/{images[0]}")
-    else:
+    elif images is not None:
         lines.append("  Nothing is mirrored yet; what `mirrord sync` publishes is served at once.")
     return "".join(f"{line}\n" for line in lines)

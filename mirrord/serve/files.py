@@ -8,7 +8,6 @@ a fifth of the throughput.
 """
 
 import asyncio
-import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from typing import Final, TypeVar, TypeVarTuple
 
 from mirrord.errors import HostError
 from mirrord.serve.ranges import Part, RangeRequest
+from mirrord.store.reading import open_file, read_file
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -26,7 +26,6 @@ Arguments = TypeVarTuple("Arguments")
 CHUNK: Final = 1 << 20
 """Bytes read at a time: what one reader holds in memory."""
 _THREADS: Final = 8
-_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +54,23 @@ class Unsatisfiable:
     size: int
 
 
-def read_document(path: Path) -> bytes | None:
-    """All of a small file, or None where it is absent."""
+def read_document(root: Path, path: Path, limit: int) -> bytes | None:
+    """All of a file below ``root``, or None where it is absent. Raises HostError for what is none, or above ``limit``."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return None
-        raise
+        return read_file(root, path, limit)
+    except FileNotFoundError:
+        return None
 
 
-def open_part(path: Path, wanted: RangeRequest, etag: str) -> Opened | Unsatisfiable | None:
-    """Open the wanted part of the file, whose ETag is ``etag``; None where there is no such file."""
+def open_part(root: Path, path: Path, wanted: RangeRequest, etag: str) -> Opened | Unsatisfiable | None:
+    """Open the wanted part of the file below ``root`` whose ETag is ``etag``; None where there is no such file.
+
+    Raises HostError for what is no file.
+    """
     try:
-        file = FileIO(path)
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return None
-        raise
+        file = FileIO(path, opener=lambda name, _: open_file(root, Path(name)))
+    except FileNotFoundError:
+        return None
     more = False
     try:
         size = os.fstat(file.fileno()).st_size

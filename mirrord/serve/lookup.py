@@ -12,6 +12,7 @@ from mirrord.serve.files import Opened, open_part, read_document
 from mirrord.serve.pages import cut
 from mirrord.serve.ranges import RangeRequest
 from mirrord.serve.routes import Blob, Catalog, DigestManifest, Ping, Referrers, Route, TaggedManifest, TagList
+from mirrord.store.reading import MAX_LIST, MAX_RECORD, file_size, parsing
 from mirrord.store.tree import Tree
 
 JSON: Final = "application/json"
@@ -59,7 +60,7 @@ Answer = Content | Document | Refusal
 
 
 def look(tree: Tree, route: Route, conditions: Conditions) -> Answer:
-    """What ``route`` is answered with. Raises OSError where the disk refuses."""
+    """What ``route`` is answered with. Raises HostError for damage, and OSError where the disk refuses."""
     match route:
         case Ping():
             return Document({"Content-Type": JSON}, b"{}")
@@ -75,13 +76,16 @@ def look(tree: Tree, route: Route, conditions: Conditions) -> Answer:
 
 def _list(tree: Tree, route: Catalog | TagList) -> Answer:
     if isinstance(route, Catalog):
-        found = read_document(tree.catalog_file()) or EMPTY_CATALOG.encode()
-        paged = cut(found, "repositories", route.page, "/v2/_catalog")
+        file, key, path = tree.catalog_file(), "repositories", "/v2/_catalog"
+        found = read_document(tree.layout.root, file, MAX_LIST) or EMPTY_CATALOG.encode()
     else:
-        listed = read_document(tree.tag_list_file(route.repository))
+        file, key, path = tree.tag_list_file(route.repository), "tags", f"/v2/{route.repository}/tags/list"
+        listed = read_document(tree.layout.root, file, MAX_LIST)
         if listed is None:
             return Refusal.NAME_UNKNOWN
-        paged = cut(listed, "tags", route.page, f"/v2/{route.repository}/tags/list")
+        found = listed
+    with parsing(file):
+        paged = cut(found, key, route.page, path)
     headers = {"Content-Type": JSON, "Cache-Control": CHECKED}
     return Document({**headers, "Link": paged.link} if paged.link else headers, paged.document)
 
@@ -95,27 +99,29 @@ def _manifest(tree: Tree, route: TaggedManifest | DigestManifest, conditions: Co
     if held is None:
         return Refusal.MANIFEST_UNKNOWN
     headers = _headers(held.kind.media_type, held.digest, caching)
-    return _content(held.path, held.digest, headers, conditions) or Refusal.MANIFEST_UNKNOWN
+    return _content(tree, held.path, held.digest, headers, conditions) or Refusal.MANIFEST_UNKNOWN
 
 
 def _blob(tree: Tree, route: Blob, conditions: Conditions) -> Answer:
     path = tree.layout.blob(route.repository, route.digest)
     headers = _headers("application/octet-stream", route.digest, FOREVER)
-    return _content(path, route.digest, headers, conditions) or Refusal.BLOB_UNKNOWN
+    return _content(tree, path, route.digest, headers, conditions) or Refusal.BLOB_UNKNOWN
 
 
 def _referrers(tree: Tree, route: Referrers) -> Answer:
     """A repository answers 200 for every digest or for none: oras remembers the first answer for all of them."""
-    found = read_document(tree.referrers_file(route.repository, route.digest))
+    found = read_document(tree.layout.root, tree.referrers_file(route.repository, route.digest), MAX_RECORD)
     if found is None:
-        if not tree.tag_list_file(route.repository).exists():
+        if file_size(tree.tag_list_file(route.repository)) is None:
             return Refusal.MANIFEST_UNKNOWN
         found = EMPTY_INDEX.encode()
     return Document({"Content-Type": INDEX, "Cache-Control": CHECKED}, found)
 
 
-def _content(path: Path, digest: Digest, headers: Mapping[str, str], conditions: Conditions) -> Answer | None:
-    opened = open_part(path, conditions.wanted, headers["ETag"])
+def _content(
+    tree: Tree, path: Path, digest: Digest, headers: Mapping[str, str], conditions: Conditions
+) -> Answer | None:
+    opened = open_part(tree.layout.root, path, conditions.wanted, headers["ETag"])
     if opened is None:
         return None
     if conditions.has(digest):

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
-from mirrord.oci.manifest import Descriptor, Kind, Manifest, parse_manifest
+from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Descriptor, Kind, Manifest, parse_manifest
 from mirrord.oci.platform import PlatformChoice
 from mirrord.store import durable
 from mirrord.store.layout import Layout
 from mirrord.store.pool import link_out, size_in_pool
+from mirrord.store.reading import file_size, parsing, read_file
 
 _FEW = 8
 
@@ -41,7 +43,7 @@ def survey(layout: Layout, repository: str, blobs: Sequence[Descriptor]) -> Surv
     pooled: list[Descriptor] = []
     absent: list[Descriptor] = []
     for blob in blobs:
-        if _size(layout.blob(repository, blob.digest)) == blob.size:
+        if file_size(layout.blob(repository, blob.digest)) == blob.size:
             held.append(blob)
         elif size_in_pool(layout, blob.digest) == blob.size:
             pooled.append(blob)
@@ -51,21 +53,35 @@ def survey(layout: Layout, repository: str, blobs: Sequence[Descriptor]) -> Surv
 
 
 def read_manifest(layout: Layout, repository: str, digest: Digest) -> Manifest | None:
-    """The manifest of ``digest`` in a repository, None where it is absent. Raises InvalidManifestError for damage."""
+    """The manifest of ``digest`` in a repository, None where it is absent. Raises HostError for damage."""
     for kind in Kind:
         path = layout.manifest(repository, digest, kind)
-        try:
-            raw = path.read_bytes()
-        except FileNotFoundError:
+        if file_size(path) is None:
             continue
-        return parse_manifest(raw, kind.media_type, digest.algorithm)
+        raw = read_file(layout.root, path, MAX_MANIFEST_SIZE)
+        with parsing(path):
+            manifest = parse_manifest(raw, kind.media_type, digest.algorithm)
+        if manifest.digest != digest:
+            pooled = layout.pooled(digest)
+            raise HostError(f"{path} does not hash to its name; remove it and {pooled}, and the next sync mends it")
+        return manifest
     return None
+
+
+def check_rooms(layout: Layout, repository: str) -> None:
+    """Raise HostError where something else stands in the place of a directory of a repository's content."""
+    for room in (layout.blobs(repository), layout.manifests(repository)):
+        for directory in (room, *room.parents):
+            if directory == layout.root:
+                break
+            if os.path.lexists(directory) and not durable.is_directory(directory):
+                raise HostError(f"{directory} is no directory, or a link to one; expected one that mirrord made")
 
 
 def has_manifest(layout: Layout, repository: str, digest: Digest, size: int | None = None) -> bool:
     """Whether a repository has the manifest of ``digest`` (of ``size`` bytes, where that is known)."""
     for kind in Kind:
-        found = _size(layout.manifest(repository, digest, kind))
+        found = file_size(layout.manifest(repository, digest, kind))
         if found is not None:
             return found == size if size is not None else found > 0
     return False
@@ -77,7 +93,7 @@ def held_children(layout: Layout, repository: str, digest: Digest, choice: Platf
     An image manifest that is present is complete: it was linked after its blobs were durable. An index is complete
     when each child chosen *now* is present: a platform chosen since, or a kill in between, is seen.
     """
-    if not any(_size(layout.manifest(repository, digest, kind)) for kind in (Kind.OCI_INDEX, Kind.DOCKER_LIST)):
+    if not any(file_size(layout.manifest(repository, digest, kind)) for kind in (Kind.OCI_INDEX, Kind.DOCKER_LIST)):
         return () if has_manifest(layout, repository, digest) else None
     index = read_manifest(layout, repository, digest)
     if index is None or not index.offers(choice):
@@ -115,7 +131,7 @@ def _link_blobs(layout: Layout, item: Completion, touched: set[Path]) -> bool:
     for room in (directory, layout.manifests(item.repository)):
         touched.update(durable.make_directories(room, layout.root))
     for blob in item.blobs:
-        if _size(directory / str(blob.digest)) == blob.size:
+        if file_size(directory / str(blob.digest)) == blob.size:
             continue
         if not link_out(layout, blob.digest, blob.size, directory / str(blob.digest)):
             return False
@@ -127,10 +143,3 @@ def _link_manifest(layout: Layout, item: Completion) -> bool:
     manifest = item.manifest
     target = layout.manifest(item.repository, manifest.digest, manifest.kind)
     return link_out(layout, manifest.digest, len(manifest.raw), target)
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return os.lstat(path).st_size
-    except FileNotFoundError:
-        return None

@@ -152,21 +152,34 @@ def make_directory(path: Path, mode: int = DIRECTORY_MODE) -> bool:
         try:
             os.mkdir(path, mode)
         except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(path).st_mode):
+            if not is_directory(path):
                 raise
             return False
-        os.chmod(path, mode)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, mode)  # by descriptor: whoever may write above could put a link in its place
+        finally:
+            os.close(descriptor)
     return True
+
+
+def is_directory(path: Path) -> bool:
+    """Whether ``path`` is a directory itself, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def make_directories(path: Path, below: Path) -> list[Path]:
     """Create ``path`` and its missing parents up to ``below``; give the directories whose entries changed.
 
-    A parent that is removed meanwhile (it was empty, and garbage collection pruned it) is made again.
+    A parent that is removed meanwhile (it was empty, and garbage collection pruned it) is made again. A link in the
+    place of one is an error: it could lead out of the root.
     """
     changed: list[Path] = []
     for attempt in range(_TRIES):
-        missing = [p for p in (path, *path.parents) if below in p.parents and not p.is_dir()]
+        missing = [p for p in (path, *path.parents) if below in p.parents and not is_directory(p)]
         try:
             changed += [directory.parent for directory in reversed(missing) if make_directory(directory)]
         except HostError as error:

@@ -5,10 +5,10 @@ import json
 import os
 from pathlib import Path
 
-from mirrord.errors import HostError, MirrordError
 from mirrord.oci.manifest import Kind
 from mirrord.store import durable
 from mirrord.store.layout import Layout, flat_name, tag_target
+from mirrord.store.reading import MAX_RECORD, parsing, read_file
 from mirrord.store.record import Record
 
 
@@ -61,12 +61,19 @@ def read_record(layout: Layout, name: str, identity: str) -> Record:
     """The record of one generation. Raises HostError where it is absent or does not parse."""
     path = layout.generations / flat_name(name) / identity / "record.json"
     try:
-        with durable.host_errors("read", path), open(path, "rb") as file:
-            return Record.parse(file.read())
-    except (ValueError, KeyError, TypeError, MirrordError) as error:
-        if isinstance(error, HostError):
-            raise
-        raise HostError(f"{path} does not parse: {error}; expected what a publication wrote") from error
+        return load_record(layout, path, name)
+    except FileNotFoundError as error:
+        raise durable.host_error("read", path, error) from error
+
+
+def load_record(layout: Layout, path: Path, name: str) -> Record:
+    """The record in ``path``, of repository ``name``. Raises FileNotFoundError, and HostError for what is none of it."""
+    content = read_file(layout.root, path, MAX_RECORD)
+    with parsing(path):
+        record = Record.parse(content)
+        if record.name != name:
+            raise ValueError(f"it is the record of {record.name!r}")
+        return record
 
 
 def generation_path(layout: Layout, name: str, identity: str) -> Path:

@@ -80,6 +80,30 @@ def _tags(layout: Layout, name: str, identity: str | None) -> Mapping[str, Diges
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """What a tag named from one snapshot on; no digest: it was not served."""
+
+    snapshot: Snapshot
+    digest: Digest | None
+
+
+def tag_history(layout: Layout, repository: str, tag: str) -> Sequence[Moment]:
+    """What a tag named over the snapshots on disk, newest first: a moment for each change. Raises HostError."""
+    moments: list[Moment] = []
+    known: dict[str, Digest | None] = {}
+    for snapshot in all_snapshots(layout):
+        identity = snapshot.generations.get(repository)
+        digest = None
+        if identity is not None:
+            if identity not in known:
+                known[identity] = _tags(layout, repository, identity).get(tag)
+            digest = known[identity]
+        if digest != (moments[-1].digest if moments else None):
+            moments.append(Moment(snapshot, digest))
+    return moments[::-1]
+
+
+@dataclass(frozen=True, slots=True)
 class Rollback:
     """What a rollback would serve."""
 

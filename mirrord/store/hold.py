@@ -13,7 +13,8 @@ from mirrord.errors import HostError
 from mirrord.store import durable
 from mirrord.store.change import Change
 from mirrord.store.layout import Layout
-from mirrord.store.state import read_state, write_state
+from mirrord.store.reading import parsing
+from mirrord.store.state import read_note, write_state
 
 _HOLD = "hold.json"
 _PINS = "pins.json"
@@ -46,16 +47,15 @@ class Hold:
 def read_hold(layout: Layout) -> Hold | None:
     """The rollback in force. Raises HostError where it can't be read: then nothing may be published."""
     try:
-        content = read_state(layout, _HOLD)
-        if content is None:
+        document = read_note(layout, _HOLD)
+        if document is None:
             return None
-        document = json.loads(content)
-        repositories = document["repositories"]
-        return Hold(document["snapshot"], None if repositories is None else tuple(repositories), document["since"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HostError(
-            f"{layout.state / _HOLD} can't be read: {error}; mirrord snapshots release removes it"
-        ) from error
+        with parsing(layout.state / _HOLD):
+            repositories = document["repositories"]
+            held = None if repositories is None else tuple(map(str, repositories))
+            return Hold(str(document["snapshot"]), held, str(document["since"]))
+    except HostError as error:
+        raise HostError(f"{error}; mirrord snapshots release removes it") from error
 
 
 def write_hold(layout: Layout, snapshot: str, repository: str | None) -> Hold:
@@ -82,10 +82,9 @@ def release_hold(layout: Layout) -> bool:
 
 def read_pins(layout: Layout) -> frozenset[str]:
     """The names of the snapshots that stay. Raises HostError where they can't be read: then nothing may be deleted."""
-    try:
-        return frozenset(map(str, json.loads(read_state(layout, _PINS) or b"[]")))
-    except (OSError, ValueError, TypeError) as error:
-        raise HostError(f"{layout.state / _PINS} can't be read: {error}; expected a list of snapshots") from error
+    pins = read_note(layout, _PINS)
+    with parsing(layout.state / _PINS):
+        return frozenset(map(str, () if pins is None else pins))
 
 
 def write_pins(layout: Layout, pins: frozenset[str]) -> None:

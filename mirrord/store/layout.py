@@ -111,6 +111,12 @@ def generation_sequence(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def served_by(target: str) -> str | None:
+    """The snapshot that ``current`` names, by what that link says; None where it leads anywhere else."""
+    room, _, name = target.removesuffix("/").rpartition("/")
+    return name if room == "snapshots" and snapshot_sequence(name) is not None else None
+
+
 def tag_target(repository: str, digest: Digest, kind: Kind) -> str:
     """What the symlink ``generations/<flat>/<id>/tags/<tag>`` says: relative, the same from every generation."""
     return f"../../../../content/{repository}/_manifests/{digest}.{kind}"

@@ -1,7 +1,6 @@
 """The pool: every byte once, under its digest. Verified, durable files get their names here, and links leave here."""
 
 import errno
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import structlog
 from mirrord.oci.digest import Digest
 from mirrord.store import durable
 from mirrord.store.layout import Layout
+from mirrord.store.reading import file_size
 
 _log = structlog.get_logger()
 
@@ -27,11 +27,8 @@ class SmallFile:
 
 
 def size_in_pool(layout: Layout, digest: Digest) -> int | None:
-    """Bytes of the pool's file for ``digest``; None where there is none."""
-    try:
-        return os.lstat(layout.pooled(digest)).st_size
-    except FileNotFoundError:
-        return None
+    """Bytes of the pool's file for ``digest``; None where there is none (a link or FIFO in its place is none)."""
+    return file_size(layout.pooled(digest))
 
 
 def add_small(layout: Layout, files: Sequence[SmallFile]) -> None:
@@ -63,7 +60,7 @@ def adopt(layout: Layout, staged: Path, digest: Digest, size: int) -> None:
     try:
         _link_making_room(staged, pooled)
     except FileExistsError:
-        found = os.lstat(pooled).st_size
+        found = file_size(pooled)
         if found != size:
             _log.warning("store.damage_replaced", path=str(pooled), found=found, expected=size)
             durable.rename(staged, pooled)
@@ -91,12 +88,12 @@ def link_out(layout: Layout, digest: Digest, size: int, target: Path) -> bool:
     try:
         durable.link(pooled, target)
     except FileExistsError:
-        found = os.lstat(target).st_size
+        found = file_size(target)
         if found != size:
             _log.warning("store.damage_replaced", path=str(target), found=found, expected=size)
             return _replace_by_link(layout, pooled, target)
     except FileNotFoundError:
-        if not pooled.exists():
+        if file_size(pooled) is None:
             return False
         durable.make_directories(target.parent, layout.root)
         durable.link(pooled, target)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from mirrord.errors import HostError
 from mirrord.store import durable
+from mirrord.store.blocks import Blocks, read_blocks
 from mirrord.store.change import Brake, Change, rebased
 from mirrord.store.generation import build_generation, read_record
 from mirrord.store.layout import Layout, flat_name
@@ -59,9 +60,9 @@ def publish(
 
     Raises BrakeError where ``brake`` stops it, and HostError; then nothing happened, but for an UndurableError.
     """
-    serving = served_snapshot(layout)
+    serving, blocks = served_snapshot(layout), read_blocks(layout)
     generations = serving.generations if serving else {}
-    nexts = [found for change in changes if (found := _next(layout, generations, change)) is not None]
+    nexts = [found for change in changes if (found := _next(layout, generations, change, blocks)) is not None]
     if not nexts:
         return None
     if brake is not None:
@@ -87,19 +88,31 @@ def publish(
 def republish(
     layout: Layout, generations: Mapping[str, str], tags: int, sequence: int, reason: Reason
 ) -> Publication | None:
-    """Serve exactly these ``generations``, all of which are on disk, as a new snapshot; None where they are served."""
-    serving = served_snapshot(layout)
+    """Serve these ``generations``, all of which are on disk, as a new snapshot, without what is blocked meanwhile.
+
+    None where they are what is served. Raises HostError.
+    """
+    serving, blocks = served_snapshot(layout), read_blocks(layout)
     before = serving.generations if serving else {}
     if dict(before) == dict(generations):
         return None
-    with _discarding(layout, [], sequence), durable.Barrier(layout.root) as barrier:
-        snapshot = _snapshot(sequence, reason, serving, generations, tags)
+    final = dict(generations)
+    with _discarding(layout, list(generations), sequence), durable.Barrier(layout.root) as barrier:
+        for name, identity in generations.items() if blocks.entries else ():
+            record = read_record(layout, name, identity)
+            left = blocks.leave(record)
+            if left != record:
+                tags -= len(record.tags) - len(left.tags if left else ())
+                del final[name]
+                if left is not None:
+                    final[name] = build_generation(layout, left, sequence, (identity, record))
+        snapshot = _snapshot(sequence, reason, serving, final, tags)
         build_snapshot(layout, snapshot, before)
         barrier.wait()
     swap(layout, snapshot)
-    changed = tuple(name for name, identity in generations.items() if before.get(name) != identity)
-    removed = tuple(name for name in before if name not in generations)
-    return Publication(snapshot.name, changed, removed, len(generations), tags)
+    changed = tuple(name for name, identity in final.items() if before.get(name) != identity)
+    removed = tuple(name for name in before if name not in final)
+    return Publication(snapshot.name, changed, removed, len(final), tags)
 
 
 def _snapshot(
@@ -126,11 +139,11 @@ def _discarding(layout: Layout, names: Sequence[str], sequence: int) -> Iterator
         raise
 
 
-def _next(layout: Layout, serving: Mapping[str, str], change: Change) -> _Next | None:
-    """What ``change`` makes of its repository; None where it changes nothing."""
+def _next(layout: Layout, serving: Mapping[str, str], change: Change, blocks: Blocks) -> _Next | None:
+    """What ``change`` makes of its repository, without what is blocked; None where it changes nothing."""
     identity = serving.get(change.name)
     current = None if identity is None else read_record(layout, change.name, identity)
-    record = rebased(current, change)
+    record = blocks.leave(rebased(current, change))
     if record == current:
         return None
     return _Next(change.name, record, None if identity is None or current is None else (identity, current))

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
-from mirrord.oci.manifest import Manifest
+from mirrord.oci.manifest import Descriptor, Manifest
 from mirrord.oci.platform import PlatformChoice
 from mirrord.store import content
 from mirrord.store.layout import Layout
+from mirrord.store.reading import read_file
 from mirrord.store.record import Record
 from mirrord.store.tree import Tree
 
@@ -39,15 +41,30 @@ class Reader:
     async def held_children(
         self, repository: str, images: Mapping[str, tuple[Digest, PlatformChoice]]
     ) -> Mapping[str, tuple[Digest, ...]]:
-        """By key, the manifests below each image that is complete (checked on the tree itself); others are left out."""
-        return await self.run(
-            lambda: {
-                key: children
-                for key, (digest, choice) in images.items()
-                if (children := content.held_children(self.layout, repository, digest, choice)) is not None
-            }
-        )
+        """By key, the manifests below each image that is complete (checked on the tree itself); others are left out.
+
+        Raises HostError for damage.
+        """
+
+        def look() -> Mapping[str, tuple[Digest, ...]]:
+            content.check_rooms(self.layout, repository)
+            found = {key: content.held_children(self.layout, repository, *image) for key, image in images.items()}
+            return {key: children for key, children in found.items() if children is not None}
+
+        return await self.run(look)
 
     async def read_manifest(self, repository: str, digest: Digest) -> Manifest | None:
-        """A manifest the repository has."""
+        """A manifest the repository has. Raises HostError for damage."""
         return await self.run(lambda: content.read_manifest(self.layout, repository, digest))
+
+    async def read_blob(self, repository: str, blob: Descriptor) -> bytes:
+        """A small blob that the repository has, whole. Raises HostError where it is absent or damaged."""
+        path = self.layout.blob(repository, blob.digest)
+        try:
+            found = await self.run(lambda: read_file(self.layout.root, path, blob.size))
+        except FileNotFoundError:
+            found = b""
+        if not blob.digest.matches(found):
+            manifests = self.layout.manifests(repository)
+            raise HostError(f"{path} is gone or damaged; remove what is left of it and {manifests}, and sync again")
+        return found

@@ -22,7 +22,9 @@ MAX_LIST: Final = 192 << 20
 MAX_RECORD: Final = 512 << 20
 """Bytes of a record or a referrers document: each subject's descriptors may have a manifest's size."""
 MAX_NOTE: Final = 64 << 20
-"""Bytes of a mark, and of what runs remember."""
+"""Bytes of what runs remember."""
+MAX_MARK: Final = 64 << 10
+"""Bytes of a root's mark, and of the words in its lock."""
 
 ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 """What the kernel says where nothing has that name."""
@@ -73,12 +75,14 @@ def read_json(root: Path, path: Path, limit: int) -> Any:  # noqa: ANN401 - JSON
 
 
 def read_link(root: Path, path: Path) -> str:
-    """What the symlink ``path`` below ``root`` says. Raises FileNotFoundError (also for what is no link), HostError."""
+    """What the symlink ``path`` below ``root`` says. Raises FileNotFoundError, and HostError for what is no link."""
     directory = _open_beneath(root, path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         return os.readlink(path.name, dir_fd=directory)
     except OSError as error:
-        if error.errno == errno.EINVAL or error.errno in ABSENT:
+        if error.errno == errno.EINVAL:
+            raise HostError(f"{path} is no link; expected one that a publication made: remove what is there") from error
+        if error.errno in ABSENT:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
         raise _refusal(path, error) from error
     finally:
@@ -112,7 +116,7 @@ def _open_beneath(root: Path, path: Path, flags: int) -> int:
     with _told(path):
         above = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return _openat2(above, os.fsencode(os.path.relpath(path, root)), flags | os.O_CLOEXEC)
+            return _openat2(above, os.fsencode(path.relative_to(root)), flags | os.O_CLOEXEC)
         except OSError as error:
             if error.errno not in {errno.ENOSYS, errno.EPERM}:
                 raise
@@ -123,8 +127,8 @@ def _open_beneath(root: Path, path: Path, flags: int) -> int:
 
 def _openat2(directory: int, name: bytes, flags: int) -> int:
     how = _How(flags, 0, _RESOLVE_BENEATH)
-    code = errno.EAGAIN
-    for _ in range(_ATTEMPTS):
+    code = errno.ENOENT if b"\0" in name else errno.EAGAIN  # C would take the name to end there
+    for _ in range(0 if b"\0" in name else _ATTEMPTS):
         descriptor = int(_libc.syscall(_OPENAT2, directory, name, ctypes.byref(how), ctypes.sizeof(how)))
         if descriptor >= 0:
             return descriptor

@@ -19,6 +19,7 @@ import structlog
 from mirrord.errors import HostError
 from mirrord.store import durable
 from mirrord.store.layout import FORMAT, LOCK, Layout
+from mirrord.store.reading import MAX_MARK, file_size, parsing, read_json
 from mirrord.store.sweep import sweep
 
 _log = structlog.get_logger()
@@ -89,7 +90,7 @@ def _locked(layout: Layout, command: str) -> Iterator[None]:
             raise HostError(
                 f"{layout.root} is in use by {_holder(layout)}; there can be one writer at a time"
             ) from error
-        if layout.mark.is_file():
+        if file_size(layout.mark) is not None:
             _name_holder(layout.root / LOCK, {"pid": os.getpid(), "command": command, "since": _now()})
         yield
     finally:
@@ -97,34 +98,34 @@ def _locked(layout: Layout, command: str) -> Iterator[None]:
 
 
 def _name_holder(path: Path, holder: Mapping[str, object]) -> None:
-    with durable.host_errors("write", path), open(path, "w", encoding="utf-8") as file:
-        file.write(json.dumps(holder) + "\n")
+    durable.unlink(path, missing_ok=True)  # never written through: it may be a link, or a FIFO, or named elsewhere too
+    durable.write_file(path, json.dumps(holder).encode() + b"\n", mode=0o644)
 
 
 def _holder(layout: Layout) -> str:
+    path = layout.root / LOCK
     try:
-        holder = json.loads((layout.root / LOCK).read_bytes())
-        return f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+        holder = read_json(layout.root, path, MAX_MARK)
+        with parsing(path):
+            return f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"
+    except (FileNotFoundError, HostError):
         return "another process"
 
 
 def _check_mark(layout: Layout) -> None:
     root = layout.root
     try:
-        mark: Any = json.loads(layout.mark.read_bytes())
-        form = int(mark["format"])
-        owner = layout.mark.stat().st_uid
+        mark: Any = read_json(layout.root, layout.mark, MAX_MARK)
+        with parsing(layout.mark):
+            form = int(mark["format"])
     except FileNotFoundError:
         raise HostError(
             f"{root} has no {layout.mark.name}, so it is not a mirrord root (or its disk is not mounted); "
             f"if it is meant to become one: mirrord init {root}"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HostError(f"{layout.mark} can't be read: {error}; expected the mark that `mirrord init` wrote") from error
     if form > FORMAT:
         raise HostError(f"{root} has format {form}, newer than the {FORMAT} this mirrord knows; use the newer mirrord")
-    if owner != os.geteuid():
+    if (owner := os.lstat(layout.mark).st_uid) != os.geteuid():
         raise HostError(
             f"{root} belongs to {_user(owner)}, and this is {_user(os.geteuid())}; run: sudo -u {_user(owner)} "
             + " ".join(["mirrord", *sys.argv[1:]])

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mirrord.errors import HostError
+from mirrord.oci.reference import is_local_name
 from mirrord.store import durable
 from mirrord.store.generation import generation_path
-from mirrord.store.layout import CURRENT, Layout, flat_name, snapshot_sequence
+from mirrord.store.layout import CURRENT, Layout, flat_name, generation_sequence, served_by, snapshot_sequence
+from mirrord.store.reading import MAX_LIST, parsing, read_json, read_link
 
 SCHEMA = "mirrord.snapshot/1"
 
@@ -58,19 +60,26 @@ def read_snapshot(layout: Layout, name: str) -> Snapshot:
     """One snapshot. Raises HostError where it is absent or does not parse."""
     path = layout.snapshots / name / "_snapshot.json"
     try:
-        with durable.host_errors("read", path), open(path, "rb") as file:
-            document = json.load(file)
+        document = read_json(layout.root, path, MAX_LIST)
+    except FileNotFoundError as error:
+        raise durable.host_error("read", path, error) from error
+    with parsing(path):
         return Snapshot(
             name=name,
             sequence=int(document["sequence"]),
-            published=datetime.fromisoformat(document["published"]),
-            parent=document["parent"],
-            reason=Reason(document["run"], document["reason"]),
-            generations={str(repository): str(each) for repository, each in document["generations"].items()},
+            published=datetime.fromisoformat(document["published"]).astimezone(UTC),
+            parent=None if document["parent"] is None else str(document["parent"]),
+            reason=Reason(str(document["run"]), str(document["reason"])),
+            generations=dict(_generation(*each) for each in document["generations"].items()),
             tags=int(document["counts"]["tags"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HostError(f"{path} does not parse: {error}; expected what a publication wrote") from error
+
+
+def _generation(repository: str, identity: str) -> tuple[str, str]:
+    """An entry of ``generations``, both of their grammar: paths are made of them. Raises ValueError, TypeError."""
+    if not is_local_name(repository) or generation_sequence(identity) is None:
+        raise ValueError(f"{repository!r}: {identity!r} is no generation of a repository")
+    return repository, identity
 
 
 def snapshot_names(layout: Layout) -> tuple[str, ...]:
@@ -83,14 +92,15 @@ def snapshot_names(layout: Layout) -> tuple[str, ...]:
 
 
 def served_name(layout: Layout) -> str | None:
-    """The name of the served snapshot; None before the first. Raises HostError where it is gone."""
+    """The name of the served snapshot; None before the first. Raises HostError where it is gone, or is no snapshot."""
     try:
-        target = os.readlink(layout.current)
+        target = read_link(layout.root, layout.current)
     except FileNotFoundError:
         return None
-    if not layout.current.is_dir():
+    name = served_by(target)
+    if name is None or not durable.is_directory(layout.snapshots / name):
         raise HostError(f"{layout.current} points to {target}, which is gone; point it to one of {layout.snapshots}")
-    return target.rpartition("/")[2]
+    return name
 
 
 def build_snapshot(layout: Layout, snapshot: Snapshot, serving: Mapping[str, str]) -> None:

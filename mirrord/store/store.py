@@ -7,23 +7,27 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
 from mirrord.store import content, history, pool, publish, sweep
 from mirrord.store.batches import Batches
+from mirrord.store.blocks import Block
 from mirrord.store.change import Brake, Change
 from mirrord.store.collect import Collected, Collector
 from mirrord.store.hold import Hold, read_hold, write_hold
 from mirrord.store.partial import Partial
 from mirrord.store.publish import Publication
 from mirrord.store.reader import Reader
+from mirrord.store.removal import Removed, apply_block
 from mirrord.store.retention import Retention
 from mirrord.store.root import Root, hold
 from mirrord.store.snapshot import Reason, UndurableError
 from mirrord.store.tombstones import Tombstones
+
+T = TypeVar("T")
 
 SMALL = 1 << 20
 """Bytes below which a blob is held in memory and written with its batch; larger ones stream into a file each."""
@@ -163,7 +167,12 @@ class Store(Reader):
         except HostError as error:
             result.doubts.append(f"{error}; the grace of what nothing names begins anew")
 
-    async def _as_next(self, publish_as: Callable[[int], Publication | None]) -> Publication | None:
+    async def block(self, block: Block) -> Removed:
+        """Take something out of what is served at once, and keep it out. A rollback's hold does not stop it."""
+        async with self._publishing:
+            return await self._as_next(lambda sequence: apply_block(self.layout, block, sequence))
+
+    async def _as_next(self, publish_as: Callable[[int], T]) -> T:
         """Publish under the next number; where the swap may be undone by a power cut, nothing is deleted any more."""
         sequence, self._sequence = self._sequence, self._sequence + 1
         try:

@@ -4,8 +4,10 @@ import os
 import time
 from pathlib import Path
 
+from mirrord.errors import HostError
 from mirrord.store import durable
 from mirrord.store.layout import CURRENT, LOCK, MARK, Layout, generation_sequence, snapshot_sequence
+from mirrord.store.snapshot import served_name
 
 _TEMPORARY = tuple(f".{name}." for name in (CURRENT, LOCK, MARK))
 
@@ -30,6 +32,8 @@ def sweep(layout: Layout) -> int:
     snapshots = _without_unpublished(layout, snapshots)
     published = _named_generations(layout, snapshots)
     for flat in os.listdir(layout.generations):
+        if not durable.is_directory(layout.generations / flat):
+            continue  # a link could lead out of the root
         for name in os.listdir(layout.generations / flat):
             sequence = generation_sequence(name)
             if sequence is None:
@@ -62,9 +66,10 @@ def _without_unpublished(layout: Layout, snapshots: list[str]) -> list[str]:
 
     Without a valid ``current`` none can be told apart, and all stay.
     """
-    if not layout.current.is_dir():
+    try:
+        served = snapshot_sequence(served_name(layout) or "")
+    except HostError:
         return snapshots
-    served = snapshot_sequence(os.readlink(layout.current).rpartition("/")[2])
     if served is None:
         return snapshots
     late = {name for name in snapshots if (snapshot_sequence(name) or 0) > served}
@@ -78,6 +83,8 @@ def _named_generations(layout: Layout, snapshots: list[str]) -> set[tuple[str, s
     named: set[tuple[str, str]] = set()
     for snapshot in snapshots:
         directory = layout.snapshots / snapshot
+        if not durable.is_directory(directory):
+            return None
         try:
             for entry in os.scandir(directory):
                 if entry.is_symlink():

@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mirrord.errors import HostError
 from mirrord.store.layout import Layout
-from mirrord.store.state import read_state, write_state
+from mirrord.store.reading import parsing
+from mirrord.store.state import read_note, write_state
 
 _FILE = "tombstones.json"
 
@@ -20,9 +22,10 @@ class Tombstones:
     def load(cls, layout: Layout) -> "Tombstones":
         """Read what the last collection wrote; anything unreadable begins anew."""
         try:
-            document = json.loads(read_state(layout, _FILE) or b"{}")
-            return cls({str(r): {str(n): float(at) for n, at in names.items()} for r, names in document.items()})
-        except (OSError, ValueError, TypeError, AttributeError):
+            document = read_note(layout, _FILE) or {}
+            with parsing(layout.state / _FILE):
+                return cls({str(r): {str(n): float(at) for n, at in names.items()} for r, names in document.items()})
+        except HostError:
             return cls()
 
     def save(self, layout: Layout) -> None:

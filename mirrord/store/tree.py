@@ -1,15 +1,16 @@
 """Reading the tree without a lock: what is served now, and where its files are. Writes nothing."""
 
-import errno
-import json
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
-from mirrord.store.layout import Layout, flat_name, parse_manifest_name
+from mirrord.oci.reference import is_local_name, is_tag
+from mirrord.store.generation import load_record
+from mirrord.store.layout import Layout, flat_name, parse_manifest_name, served_by
+from mirrord.store.reading import MAX_LIST, file_size, parsing, read_json, read_link
 from mirrord.store.record import Record
 
 
@@ -32,27 +33,27 @@ class Tree:
     def at(cls, root: Path) -> "Tree":
         """The tree of the root at ``root``. Raises HostError where that is no root."""
         layout = Layout(root)
-        if not layout.mark.is_file():
+        if file_size(layout.mark) is None:
             raise HostError(
                 f"{root} is not a mirrord root (it has no {layout.mark.name}); make one with: mirrord init {root}"
             )
         return cls(layout)
 
     def snapshot(self) -> str | None:
-        """The name of the served snapshot; None before the first publication."""
+        """The name of the served snapshot; None before the first publication. Raises HostError where it is no such link."""
         try:
-            target = os.readlink(self.layout.current)
+            target = read_link(self.layout.root, self.layout.current)
         except FileNotFoundError:
             return None
-        return target.rpartition("/")[2]
+        if (name := served_by(target)) is None:
+            raise HostError(f"{self.layout.current} points to {target}; point it to one of {self.layout.snapshots}")
+        return name
 
     def by_tag(self, repository: str, tag: str) -> HeldManifest | None:
         """The manifest that ``tag`` names: one readlink, so that digest and file can't disagree."""
-        link = self.layout.current / flat_name(repository) / "tags" / tag
         try:
-            target = os.readlink(link)
-        except OSError as error:
-            _raise_unless_absent(error)
+            target = read_link(self.layout.root, self.layout.current / flat_name(repository) / "tags" / tag)
+        except FileNotFoundError:
             return None
         found = parse_manifest_name(target)
         return HeldManifest(self.layout.manifest(repository, *found), *found) if found else None
@@ -61,14 +62,14 @@ class Tree:
         """The manifest of ``digest``, whether or not a tag names it."""
         for kind in Kind:
             path = self.layout.manifest(repository, digest, kind)
-            if _is_file(path):
+            if file_size(path) is not None:
                 return HeldManifest(path, digest, kind)
         return None
 
     def blob(self, repository: str, digest: Digest) -> Path | None:
         """The file of a blob."""
         path = self.layout.blob(repository, digest)
-        return path if _is_file(path) else None
+        return None if file_size(path) is None else path
 
     def catalog_file(self) -> Path:
         """``{"repositories": [sorted]}`` of the served snapshot; absent before the first publication."""
@@ -83,28 +84,29 @@ class Tree:
         return self.layout.current / flat_name(repository) / "referrers" / f"{digest}.json"
 
     def repositories(self) -> tuple[str, ...]:
-        """The names served now, sorted."""
+        """The names served now, sorted. Raises HostError where the catalog is damaged."""
+        return self._listed(self.catalog_file(), "repositories", is_local_name)
+
+    def tags(self, repository: str) -> tuple[str, ...]:
+        """The tags of ``repository`` that are served now, sorted; none where it is unknown. Raises HostError."""
+        return self._listed(self.tag_list_file(repository), "tags", is_tag)
+
+    def _listed(self, path: Path, key: str, is_name: Callable[[str], bool]) -> tuple[str, ...]:
+        """A list of names that others become paths of: each is of its grammar, or the document is damaged."""
         try:
-            return tuple(json.loads(self.catalog_file().read_bytes())["repositories"])
+            document = read_json(self.layout.root, path, MAX_LIST)
         except FileNotFoundError:
             return ()
+        with parsing(path):
+            names: list[str] = document[key]
+            if wrong := [name for name in names if not is_name(name)]:
+                raise ValueError(f"{wrong[0]!r} is no name")
+            return tuple(names)
 
     def record(self, repository: str) -> Record | None:
-        """What the served generation of ``repository`` holds; None where it is unknown."""
+        """What the served generation of ``repository`` holds; None where it is unknown. Raises HostError."""
+        path = self.layout.current / flat_name(repository) / "record.json"
         try:
-            return Record.parse((self.layout.current / flat_name(repository) / "record.json").read_bytes())
+            return load_record(self.layout, path, repository)
         except FileNotFoundError:
             return None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # a name too long for the filesystem is held by nobody
-        _raise_unless_absent(error)
-        return False
-
-
-def _raise_unless_absent(error: OSError) -> None:
-    if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENAMETOOLONG}:
-        raise error

@@ -3,8 +3,10 @@
 import json
 import time
 
+from mirrord.errors import HostError
 from mirrord.store.layout import Layout
-from mirrord.store.state import read_state, write_state
+from mirrord.store.reading import parsing
+from mirrord.store.state import read_note, write_state
 
 FILE = "followers.json"
 RECHECK = 24 * 3600.0
@@ -22,9 +24,10 @@ class Notes:
     def load(cls, layout: Layout) -> "Notes":
         """Read what the last run wrote; anything unreadable counts as never."""
         try:
-            document = json.loads(read_state(layout, FILE) or b"{}")
-            return cls({str(name): float(at) for name, at in document.items()})
-        except (ValueError, TypeError, AttributeError):
+            document = read_note(layout, FILE) or {}
+            with parsing(layout.state / FILE):
+                return cls({str(name): float(at) for name, at in document.items()})
+        except HostError:
             return cls({})
 
     def save(self, layout: Layout) -> None:

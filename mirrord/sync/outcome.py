@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mirrord.errors import DeferredError, HostError, MirrordError
+from mirrord.errors import BlockedError, DeferredError, HostError, MirrordError
 from mirrord.oci.digest import Digest
 
 
@@ -20,6 +20,8 @@ class Status(StrEnum):
     REMOVED = "removed"
     KEPT = "kept"
     """The upstream no longer has it; the copy stays."""
+    BLOCKED = "blocked"
+    """An operator keeps it out."""
     DEFERRED = "deferred"
     FAILED = "failed"
 
@@ -39,6 +41,8 @@ class Outcome:
     @classmethod
     def of_error(cls, name: str, error: MirrordError, previous: Digest | None = None) -> "Outcome":
         """A failed image, or a deferred one where the upstream asked to wait; what is served of it stays."""
+        if isinstance(error, BlockedError):
+            return cls(name, Status.BLOCKED, previous, previous, warning=str(error))
         status = Status.DEFERRED if isinstance(error, DeferredError) else Status.FAILED
         return cls(name, status, previous, previous, error)
 

@@ -8,12 +8,13 @@ from typing import Any
 import structlog
 
 from mirrord.config.images import Image
-from mirrord.errors import HostError, MirrordError, NotFoundError
+from mirrord.errors import BlockedError, HostError, MirrordError, NotFoundError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Manifest
 from mirrord.oci.platform import Platform
 from mirrord.oci.reference import is_follower
 from mirrord.registry.client import Registries
+from mirrord.store.blocks import Blocks
 from mirrord.store.change import Change
 from mirrord.store.record import Held
 from mirrord.store.store import Store
@@ -37,6 +38,7 @@ class Tools:
     transfer: Transfer
     progress: Progress
     notes: Notes
+    blocks: Blocks
     slots: asyncio.Semaphore
     """Images in work at once."""
     host_error: HostError | None = None
@@ -61,7 +63,9 @@ class RepositoryRun:
         self._tools = tools
         self._found = found
         self.name = found.plan.name
-        walk = Walk(tools.registries, tools.store, tools.transfer, tools.progress, self.name, found.upstream)
+        walk = Walk(
+            tools.registries, tools.store, tools.transfer, tools.progress, self.name, found.upstream, tools.blocks
+        )
         self._walk = walk
         self._followers = Followers(walk, found.listing)
         self._due = tools.notes.is_due(self.name)
@@ -128,6 +132,8 @@ class RepositoryRun:
         try:
             if self._tools.host_error is not None:
                 raise self._tools.host_error
+            if isinstance(key, str) and (block := self._tools.blocks.of_tag(self.name, key)) is not None:
+                raise BlockedError(f"{block.what} is blocked since {block.since}: {block.why or 'no reason given'}")
             if isinstance(key, str):
                 return await self._tag(name, key, image)
             return await self._digest(name, key, image)
@@ -226,8 +232,8 @@ class RepositoryRun:
             _log.warning("image.deferred", image=outcome.name, error=str(outcome.error))
         elif outcome.status is Status.UNCHANGED:
             _log.debug("image.unchanged", **fields)
-        elif outcome.status is Status.KEPT:
-            _log.warning("image.kept", warning=outcome.warning, **fields)
+        elif outcome.status in {Status.KEPT, Status.BLOCKED}:
+            _log.warning(f"image.{outcome.status}", warning=outcome.warning, **fields)
         else:
             _log.info(
                 f"image.{'removed' if outcome.status is Status.REMOVED else 'updated'}",

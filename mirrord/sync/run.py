@@ -12,6 +12,7 @@ import structlog
 from mirrord.config.model import Config
 from mirrord.errors import HostError, MirrordError
 from mirrord.registry.client import Registries
+from mirrord.store.blocks import read_blocks
 from mirrord.store.change import Brake
 from mirrord.store.hold import Hold
 from mirrord.store.reader import Reader
@@ -105,6 +106,7 @@ async def run_sync(
                 Transfer(registries, store, progress),
                 progress,
                 await store.run(lambda: Notes.load(store.layout)),
+                await store.run(lambda: read_blocks(store.layout)),
                 asyncio.Semaphore(config.limits.concurrency * _IMAGES_PER_REQUEST),
             )
             async with _ticking(publisher, config.publish_every), contextlib.AsyncExitStack() as locks:

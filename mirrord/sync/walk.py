@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mirrord.errors import ConfigError, InvalidManifestError, MirrordError, NotFoundError, UpstreamError
+from mirrord.errors import BlockedError, ConfigError, InvalidManifestError, MirrordError, NotFoundError, UpstreamError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest, read_platform
 from mirrord.oci.platform import Platform, PlatformChoice
 from mirrord.oci.reference import Repository
 from mirrord.registry.client import Registries
+from mirrord.store.blocks import Blocks
 from mirrord.store.record import Held, Source
 from mirrord.store.store import Store
 from mirrord.sync.outcome import Progress
@@ -47,6 +48,7 @@ class Walk:
     name: str
     """The repository's name on the mirror."""
     upstream: Repository
+    blocks: Blocks = field(default_factory=Blocks)
 
     async def complete(self, manifest: Manifest, choice: PlatformChoice, source: Source) -> Held:
         """Have all of ``manifest`` that is chosen, durable and visible by digest; give its record.
@@ -65,6 +67,9 @@ class Walk:
         )
 
     async def _complete(self, manifest: Manifest, choice: PlatformChoice, depth: int) -> Part:
+        blocked = self.blocks.of_digests({manifest.digest, *(blob.digest for blob in manifest.blobs)})
+        if blocked is not None:
+            raise BlockedError(f"{blocked.what} is blocked since {blocked.since}: {blocked.why or 'no reason given'}")
         if manifest.kind.is_index:
             return await self._complete_index(manifest, choice, depth)
         blobs = [blob for blob in manifest.blobs if not blob.is_foreign]
@@ -133,8 +138,7 @@ class Walk:
         config = manifest.config
         if config is None or config.media_type not in _IMAGE_CONFIGS or config.size > _MAX_CONFIG:
             return None
-        path = self.store.layout.blob(self.name, config.digest)
-        return read_platform(await self.store.run(path.read_bytes))
+        return read_platform(await self.store.read_blob(self.name, config))
 
 
 async def _all(call: Callable[..., Coroutine[Any, Any, Any]], arguments: list[tuple[Any, ...]]) -> list[Any]:
