@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,15 +29,14 @@ def run(command: Sequence[str], stdin: IO[bytes] | None = None) -> Cost:
     The kernel counts the memory of whoever started a program to the program's peak, so the caller stays small.
     """
     begin = time.perf_counter()
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe) as process:  # noqa: S603 - ours
-        assert process.stdout  # noqa: S101 - for mypy: both are pipes
-        assert process.stderr  # noqa: S101
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said = process.stderr.read()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed ({process.returncode}): {said[-2000:].decode(errors='replace')}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output.decode())
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as output:  # files: no pipe can fill up
+        with subprocess.Popen(command, stdin=stdin, stdout=output, stderr=said) as process:  # noqa: S603 - ours
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - begin
+            process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        output.seek(0)
+        if process.returncode:
+            words = said.read()[-2000:].decode(errors="replace")
+            raise SystemExit(f"{' '.join(command)} failed ({process.returncode}): {words}")
+        return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output.read().decode())

@@ -55,7 +55,7 @@ class Unsatisfiable:
 
 
 def read_document(root: Path, path: Path, limit: int) -> bytes | None:
-    """All of a file below ``root``, or None where it is absent. Raises HostError for what is none, or above ``limit``."""
+    """All of a file below ``root``, None where it is absent. Raises HostError for what is none, or above ``limit``."""
     try:
         return read_file(root, path, limit)
     except FileNotFoundError:

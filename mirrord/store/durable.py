@@ -155,12 +155,18 @@ def make_directory(path: Path, mode: int = DIRECTORY_MODE) -> bool:
             if not is_directory(path):
                 raise
             return False
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    set_mode(path, mode)
+    return True
+
+
+def set_mode(directory: Path, mode: int) -> None:
+    """Give a directory exactly ``mode``: by descriptor, so that a link put in its place is not followed."""
+    with host_errors("set the mode of", directory):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            os.fchmod(descriptor, mode)  # by descriptor: whoever may write above could put a link in its place
+            os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
-    return True
 
 
 def is_directory(path: Path) -> bool:

@@ -67,7 +67,7 @@ def read_record(layout: Layout, name: str, identity: str) -> Record:
 
 
 def load_record(layout: Layout, path: Path, name: str) -> Record:
-    """The record in ``path``, of repository ``name``. Raises FileNotFoundError, and HostError for what is none of it."""
+    """The record in ``path``, of repository ``name``. Raises FileNotFoundError, and HostError for what is no such."""
     content = read_file(layout.root, path, MAX_RECORD)
     with parsing(path):
         record = Record.parse(content)

@@ -109,7 +109,7 @@ def parsing(path: Path) -> Iterator[None]:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MirrordError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-        raise HostError(f"{path} does not parse: {reason}; expected what mirrord wrote") from error
+        raise HostError(f"{path} can't be read: {reason}; expected what mirrord wrote") from error
 
 
 def _open_beneath(root: Path, path: Path, flags: int) -> int:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pwd
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,13 +20,15 @@ import structlog
 from mirrord.errors import HostError
 from mirrord.store import durable
 from mirrord.store.layout import FORMAT, LOCK, Layout
-from mirrord.store.reading import MAX_MARK, file_size, parsing, read_json
+from mirrord.store.reading import MAX_MARK, parsing, read_json
 from mirrord.store.sweep import sweep
 
 _log = structlog.get_logger()
 
 _REFUSED = {"nfs", "nfs4", "cifs", "smb3", "9p"}
 _DOUBTFUL = {"overlay", "fuse", "fuseblk", "vfat", "exfat", "ntfs3"}
+_OTHERS_MAY_NOT = 0o077
+"""Of a room's mode, what is mended where it is more than was promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +70,17 @@ def hold(path: Path, command: str) -> Iterator[Root]:
     layout = Layout(path)
     if not os.path.lexists(path):
         create(path)
-    with _locked(layout, command):
+    with _locked(layout):
         _check_mark(layout)
+        _name_holder(layout.root / LOCK, {"pid": os.getpid(), "command": command, "since": _now()})
         _make_rooms(layout)
+        _check_rooms(layout)
         _check_filesystem(layout)
         yield Root(layout, sweep(layout) + 1)
 
 
 @contextlib.contextmanager
-def _locked(layout: Layout, command: str) -> Iterator[None]:
+def _locked(layout: Layout) -> Iterator[None]:
     """Flock the directory itself: nobody can unlink that; the file ``lock`` only says who holds it."""
     with durable.host_errors("open", layout.root):
         if not layout.root.is_dir():
@@ -90,8 +95,6 @@ def _locked(layout: Layout, command: str) -> Iterator[None]:
             raise HostError(
                 f"{layout.root} is in use by {_holder(layout)}; there can be one writer at a time"
             ) from error
-        if file_size(layout.mark) is not None:
-            _name_holder(layout.root / LOCK, {"pid": os.getpid(), "command": command, "since": _now()})
         yield
     finally:
         os.close(descriptor)
@@ -139,24 +142,36 @@ def _user(number: int) -> str:
         return f"#{number}"
 
 
+def _rooms(layout: Layout) -> Mapping[Path, int]:
+    """Every directory that a root has from its beginning, and its mode."""
+    pool = layout.root / "pool"
+    public = (pool, pool / "sha256", pool / "sha512", layout.content, layout.generations, layout.snapshots)
+    private = (layout.staging, layout.trash, layout.state)
+    return dict.fromkeys(public, durable.DIRECTORY_MODE) | dict.fromkeys(private, durable.PRIVATE_MODE)
+
+
 def _make_rooms(layout: Layout) -> None:
-    made = [
-        durable.make_directory(directory, mode)
-        for directory, mode in (
-            (layout.root / "pool", durable.DIRECTORY_MODE),
-            (layout.root / "pool" / "sha256", durable.DIRECTORY_MODE),
-            (layout.root / "pool" / "sha512", durable.DIRECTORY_MODE),
-            (layout.content, durable.DIRECTORY_MODE),
-            (layout.generations, durable.DIRECTORY_MODE),
-            (layout.snapshots, durable.DIRECTORY_MODE),
-            (layout.staging, durable.PRIVATE_MODE),
-            (layout.trash, durable.PRIVATE_MODE),
-            (layout.state, durable.PRIVATE_MODE),
-        )
-    ]
+    made = [durable.make_directory(directory, mode) for directory, mode in _rooms(layout).items()]
     if any(made):
         with durable.Barrier(layout.root) as barrier:
             barrier.wait()
+
+
+def _check_rooms(layout: Layout) -> None:
+    """Close what others could write into, and refuse what would lead a write out of the root."""
+    for directory, mode in _rooms(layout).items():
+        found = os.lstat(directory)
+        if found.st_uid != os.geteuid():
+            raise HostError(f"{directory} belongs to {_user(found.st_uid)}; expected {_user(os.geteuid())}: chown it")
+        if stat.S_IMODE(found.st_mode) & ~mode & _OTHERS_MAY_NOT:
+            durable.set_mode(directory, mode)
+            _log.warning("root.mode_mended", path=str(directory), found=f"{stat.S_IMODE(found.st_mode):04o}")
+    if os.stat(layout.root).st_mode & stat.S_IWOTH:
+        _log.warning("root.writable_by_others", root=str(layout.root), mend=f"chmod o-w {layout.root}")
+    for algorithm in ("sha256", "sha512"):
+        for entry in os.scandir(layout.root / "pool" / algorithm):
+            if entry.is_symlink():
+                raise HostError(f"{entry.path} is a link, and bytes would be kept wherever it leads: remove it")
 
 
 def _check_filesystem(layout: Layout) -> None:

@@ -24,13 +24,21 @@ def sweep(layout: Layout) -> int:
     for name in os.listdir(layout.root):
         if name.startswith(_TEMPORARY):
             durable.unlink(layout.root / name)
+    _empty_trash(layout)
     for entry in os.scandir(layout.staging):
         if entry.path != str(layout.trash) and not _is_resumable(entry):
             durable.remove_tree(Path(entry.path))
     snapshots = [name for name in os.listdir(layout.snapshots) if snapshot_sequence(name) is not None]
     highest = max((snapshot_sequence(name) or 0 for name in snapshots), default=0)
     snapshots = _without_unpublished(layout, snapshots)
-    published = _named_generations(layout, snapshots)
+    highest = max(highest, _clear_generations(layout, _named_generations(layout, snapshots)))
+    _empty_trash(layout)
+    return highest
+
+
+def _clear_generations(layout: Layout, published: set[tuple[str, str]] | None) -> int:
+    """Trash every generation that is not ``published`` (None: nothing is known of that), and give the highest number."""
+    highest = 0
     for flat in os.listdir(layout.generations):
         if not durable.is_directory(layout.generations / flat):
             continue  # a link could lead out of the root
@@ -41,9 +49,12 @@ def sweep(layout: Layout) -> int:
             highest = max(highest, sequence)
             if published is not None and (flat, name) not in published:
                 durable.rename(layout.generations / flat / name, layout.trash / name)
+    return highest
+
+
+def _empty_trash(layout: Layout) -> None:
     for entry in os.scandir(layout.trash):
         durable.remove_tree(Path(entry.path))
-    return highest
 
 
 def remove_partials(layout: Layout, keep: frozenset[str], *, only_expired: bool) -> None:

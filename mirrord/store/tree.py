@@ -40,7 +40,7 @@ class Tree:
         return cls(layout)
 
     def snapshot(self) -> str | None:
-        """The name of the served snapshot; None before the first publication. Raises HostError where it is no such link."""
+        """The name of the served snapshot; None before the first publication. Raises HostError where it is none."""
         try:
             target = read_link(self.layout.root, self.layout.current)
         except FileNotFoundError:
