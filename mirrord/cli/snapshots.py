@@ -91,11 +91,12 @@ def rollback(
     import asyncio
 
     from mirrord.errors import ConfigError
-    from mirrord.store.history import find_snapshot, parent_of, plan_rollback, served
+    from mirrord.store.history import find_snapshot, one_before
     from mirrord.store.publish import Publication
+    from mirrord.store.rollback import plan_rollback
 
     layout, reserve = mirror_of(invocation)
-    found = parent_of(layout, served(layout)) if target is None else find_snapshot(layout, target)
+    found = one_before(layout) if target is None else find_snapshot(layout, target)
     plan = plan_rollback(layout, found, repository)
     if not invocation.json:
         sys.stdout.write(f"going back to {found.name}{f' for {repository}' if repository else ''} means:\n")
@@ -158,16 +159,16 @@ def _pin(invocation: Invocation, text: str, *, wanted: bool) -> None:
     from mirrord.store.hold import read_pins, write_pins
 
     layout, reserve = mirror_of(invocation)
-    name = find_snapshot(layout, text).name
 
-    async def carry_out() -> frozenset[str]:
-        async with writing(layout, reserve) as store:
+    async def carry_out() -> tuple[str, frozenset[str]]:
+        async with writing(layout, reserve) as store:  # a collection must not come between looking and writing
+            name = (await store.run(lambda: find_snapshot(layout, text))).name
             before = await store.run(lambda: read_pins(layout))
             pins = before | {name} if wanted else before - {name}
             await store.run(lambda: write_pins(layout, pins))
-            return pins
+            return name, pins
 
-    pins = asyncio.run(carry_out())
+    name, pins = asyncio.run(carry_out())
     if invocation.json:
         invocation.print_json("snapshots.pins", {"pinned": sorted(pins)})
     else:

@@ -1,6 +1,6 @@
 """What a run wants changed in one repository, and the record that results: pure, so that a publication can rebase."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,19 +21,20 @@ class Brake:
     floor: int = 20
     """So many may always go."""
 
-    def check(self, dropped: Mapping[str, frozenset[str]], held: int) -> None:
-        """Raise BrakeError where ``dropped`` (by repository) are too many of the ``held`` tags.
+    def check(self, dropped: Mapping[str, frozenset[str]], held: Callable[[], int]) -> None:
+        """Raise BrakeError where ``dropped`` (by repository) are too many of the tags ``held`` counts.
 
-        Signatures and the like don't count: they go whenever their image moves on.
+        Signatures and the like don't count, on neither side: they go whenever their image moves on, and a mirror may
+        have several for each image.
         """
         names = [
             f"{name}:{tag}" for name, tags in sorted(dropped.items()) for tag in sorted(tags) if not is_follower(tag)
         ]
-        if len(names) <= self.floor or len(names) <= self.share * held:
+        if len(names) <= self.floor or len(names) / (total := held()) <= self.share:
             return
         shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
         raise BrakeError(
-            f"this would drop {len(names)} of {held} tags, more than {self.share:.0%} (delete.max): {shown}; "
+            f"this would drop {len(names)} of {total} tags, more than {self.share * 100:g}% (delete.max): {shown}; "
             "they left the config, its rules, or the upstream's lists. If that is meant: mirrord sync --allow-deletes"
         )
 

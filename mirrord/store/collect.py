@@ -4,10 +4,13 @@ It rests on proof: any doubt keeps everything of that repository, and is told. A
 never a hole; the next start clears the trash.
 """
 
+import contextlib
 import os
+import re
+import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +22,7 @@ from mirrord.store import durable
 from mirrord.store.garbage import (
     DoubtError,
     generations_on_disk,
+    linked_generations,
     manifests_present,
     named_digests,
     repositories_on_disk,
@@ -27,10 +31,15 @@ from mirrord.store.garbage import (
 )
 from mirrord.store.history import all_snapshots
 from mirrord.store.hold import read_hold, read_pins
-from mirrord.store.layout import Layout, generation_sequence
+from mirrord.store.layout import Layout
 from mirrord.store.retention import Retention, Why, kept
-from mirrord.store.snapshot import Snapshot, served_name
+from mirrord.store.snapshot import UndurableError, served_name
 from mirrord.store.tombstones import Tombstones
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+
+_HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 
 
 class Level(StrEnum):
@@ -84,9 +93,12 @@ class Collector:
     layout: Layout
     retention: Retention
     is_dry: bool
-    result: Collected
+    clock: Clock = time.time
+    result: Collected = field(default_factory=Collected)
     kept_generations: dict[str, set[str]] = field(default_factory=dict)
     """By repository, those that a snapshot that stays names."""
+    trashed: list[Path] = field(default_factory=list)
+    """What this collection renamed into the trash, and nobody else's."""
 
     def snapshots(self) -> None:
         """Sweep snapshots, and the generations that none of those left names (under the publish mutex).
@@ -97,75 +109,98 @@ class Collector:
         found = all_snapshots(self.layout)
         if served is None or not found:
             raise HostError(f"{self.layout.root} serves no snapshot: nothing is collected")
-        stay = kept(found, served, self._protected(), self.retention, datetime.now(UTC))
-        left = [snapshot for snapshot in found if snapshot.name in stay]
-        for snapshot in left:
-            for name, identity in snapshot.generations.items():
-                self.kept_generations.setdefault(name, set()).add(identity)
-        trashed = [self._trash_snapshot(snapshot) for snapshot in found if snapshot.name not in stay]
-        trashed += list(self._trash_generations())
-        if any(trashed):
-            self._barrier(self.layout.root)
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        stay = kept(found, served, self._protected(), self.retention, now)
+        for snapshot in found:
+            if snapshot.name in stay:
+                for name, identity in {*snapshot.generations.items(), *linked_generations(self.layout, snapshot.name)}:
+                    self.kept_generations.setdefault(name, set()).add(identity)
+        with self._trashing():
+            for snapshot in found:
+                if snapshot.name not in stay:
+                    self._record(Level.SNAPSHOT, snapshot.name, "no rule of the retention keeps it", 0)
+                    self._trash(self.layout.snapshots / snapshot.name)
+            for flat in sorted(os.listdir(self.layout.generations)):
+                self._trash_generations(flat.replace("!", "/"), self.layout.generations / flat)
 
     def _protected(self) -> dict[str, Why]:
         hold = read_hold(self.layout)
         return dict.fromkeys(read_pins(self.layout), Why.PINNED) | ({hold.snapshot: Why.HELD} if hold else {})
 
-    def _trash_snapshot(self, snapshot: Snapshot) -> bool:
-        self._record(Level.SNAPSHOT, snapshot.name, "no rule of the retention keeps it", 0)
-        return self._trash(self.layout.snapshots / snapshot.name)
+    @contextlib.contextmanager
+    def _trashing(self) -> Iterator[None]:
+        """What the block renames into the trash is durably gone after it.
 
-    def _trash_generations(self) -> Iterator[bool]:
-        for flat in sorted(os.listdir(self.layout.generations)):
-            room = self.layout.generations / flat
-            repository = flat.replace("!", "/")
-            for identity in sorted(os.listdir(room)):
-                if generation_sequence(identity) is None:
-                    self.result.doubts.append(f"{room / identity} is none of mirrord's; it stays")
-                elif identity not in self.kept_generations.get(repository, set()):
-                    self._record(Level.GENERATION, f"{repository} {identity}", "no snapshot names it", 0)
-                    yield self._trash(room / identity)
-            if not self.is_dry:
-                durable.remove_empty_directory(room)
+        Before the first rename, what is served is made durable once more: its writer may have died between the swap
+        and B4, and the snapshot that a power cut would bring back must not be deleted (STORAGE hole 5).
+        """
+        if self.is_dry:
+            yield
+            return
+        with durable.Barrier(self.layout.root) as barrier:  # opened before what it is to make durable
+            with _undurable():
+                durable.sync_directory(self.layout.root)
+            yield
+            if self.trashed:
+                with _undurable():
+                    barrier.wait()
 
-    def _trash(self, path: Path) -> bool:
+    def _trash_generations(self, repository: str, room: Path) -> None:
+        try:
+            identities = generations_on_disk(self.layout, repository)
+        except DoubtError as doubt:
+            self._doubt(doubt)
+            return
+        for identity in sorted(identities - self.kept_generations.get(repository, set())):
+            self._record(Level.GENERATION, f"{repository} {identity}", "no snapshot names it", 0)
+            self._trash(room / identity)
+        if not self.is_dry:
+            durable.remove_empty_directory(room)
+
+    def _trash(self, path: Path) -> None:
         if not self.is_dry:
             durable.rename(path, self.layout.trash / path.name)
-        return not self.is_dry
+            self.trashed.append(self.layout.trash / path.name)
 
     def empty_trash(self) -> None:
         """Remove what was renamed into the trash; may take long, and needs no lock."""
-        for entry in os.scandir(self.layout.trash):
-            durable.remove_tree(Path(entry.path))
+        for path in self.trashed:
+            durable.remove_tree(path)
 
     def repository(self, name: str, tombstones: Tombstones) -> None:
         """Sweep one repository's manifests, then its blobs (under its lock). Any doubt keeps all of it, and is told."""
         try:
-            self._repository(name, tombstones, time.time())
+            self._repository(name, tombstones, self.clock())
         except DoubtError as doubt:
-            self.result.doubts.append(f"{doubt}; nothing of it was deleted")
+            self._doubt(doubt)
 
     def _repository(self, name: str, tombstones: Tombstones, now: float) -> None:
-        generations = generations_on_disk(self.layout, name)
+        generations, wanted = generations_on_disk(self.layout, name), self.kept_generations.get(name, set())
+        if lost := sorted(wanted - generations):
+            raise DoubtError(f"{name}: its generation {lost[0]}, which a snapshot names, is gone")
         if self.is_dry:
-            generations &= self.kept_generations.get(name, set())
+            generations &= wanted
         present = manifests_present(self.layout, name)
         unnamed = unnamed_manifests(present, named_digests(self.layout, name, generations))
         tombstones.note(name, (path.name for path in unnamed), now)
-        due = [path for path in unnamed if tombstones.is_due(name, path.name, now, self.retention.patience)]
-        self.result.waiting += len(unnamed) - len(due)
+        due = {path: None for path in unnamed if tombstones.is_due(name, path.name, now, self.retention.patience)}
+        waiting = [path.name for path in unnamed if path not in due]
+        self.result.waiting += len(waiting)
         left: list[Manifest] = [manifest for path, manifest in present.items() if path not in due]
         blobs = unnamed_blobs(self.layout, name, left)
         for path in due:
             self._record(Level.MANIFEST, f"{name} {path.name}", "no tag names it, and its grace is over", 0)
             self._unlink(path)
         if due and not self.is_dry:
-            self._barrier(self.layout.manifests(name))
+            with _undurable():
+                durable.sync_directory(self.layout.manifests(name))
+            tombstones.note(name, waiting, now)  # what comes back has its whole grace again
         for path in blobs:
             self._record(Level.BLOB, f"{name} {path.name}", "no manifest here names it", 0)
             self._unlink(path)
         if blobs and not self.is_dry:
-            self._barrier(self.layout.blobs(name))
+            with _undurable():
+                durable.sync_directory(self.layout.blobs(name))
 
     def _unlink(self, path: Path) -> None:
         if not self.is_dry:
@@ -181,18 +216,24 @@ class Collector:
         while directory != self.layout.content and durable.remove_empty_directory(directory):
             directory = directory.parent
 
-    def pool(self) -> None:
-        """Sweep pool files that nothing links to; their ctime is when the last link went: the grace begins then."""
-        now = time.time()
-        for algorithm in ("sha256", "sha512"):
-            for directory, _, names in os.walk(self.layout.root / "pool" / algorithm):
-                for name in names:
-                    path = Path(directory, name)
-                    status = os.lstat(path)
-                    if status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:
-                        size = status.st_blocks * 512
-                        self._record(Level.POOL, f"{algorithm}:{name}", "no repository has it", size)
-                        self._unlink(path)
+    def pool_rooms(self) -> tuple[Path, ...]:
+        """The directories of the pool's files."""
+        rooms = [path for name in _HEX for path in (self.layout.root / "pool" / name).iterdir()]
+        return tuple(sorted(path for path in rooms if durable.is_directory(path)))
+
+    def pool(self, room: Path) -> None:
+        """Sweep one directory of the pool (under the lock of those who link) of files that nothing links to.
+
+        Their ctime is when the last link went: the grace begins then.
+        """
+        now, algorithm = self.clock(), room.parent.name
+        for name in sorted(os.listdir(room)):
+            status = os.lstat(room / name)
+            if not (stat.S_ISREG(status.st_mode) and _HEX[algorithm].fullmatch(name) and name[:2] == room.name):
+                self.result.doubts.append(f"{room / name} is none of mirrord's; it stays")
+            elif status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:
+                self._record(Level.POOL, f"{algorithm}:{name}", "no repository has it", status.st_blocks * 512)
+                self._unlink(room / name)
 
     def repositories(self) -> tuple[str, ...]:
         """Every repository with content."""
@@ -201,9 +242,16 @@ class Collector:
     def _record(self, level: Level, name: str, why: str, freed: int) -> None:
         self.result.victims.append(Victim(level, name, why, freed))
 
-    def _barrier(self, directory: Path) -> None:
-        if directory == self.layout.root:
-            with durable.Barrier(directory) as barrier:
-                barrier.wait()
-        else:
-            durable.sync_directory(directory)
+    def _doubt(self, doubt: DoubtError) -> None:
+        told = f"{doubt}; nothing of it was deleted"
+        if told not in self.result.doubts:
+            self.result.doubts.append(told)
+
+
+@contextlib.contextmanager
+def _undurable() -> Iterator[None]:
+    """What fails to be made durable inside ends this collection, and every other until a restart."""
+    try:
+        yield
+    except HostError as error:
+        raise UndurableError(f"{error}; nothing more is deleted until mirrord starts again") from error

@@ -4,13 +4,15 @@ What is present protects its children: generations on disk protect manifests, ma
 """
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mirrord.errors import InvalidDigestError, InvalidManifestError, MirrordError
 from mirrord.oci.digest import Digest
-from mirrord.oci.manifest import Manifest, parse_manifest
+from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+from mirrord.oci.reference import is_local_name
+from mirrord.store import durable
+from mirrord.store.content import check_rooms
 from mirrord.store.generation import read_record
 from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name
 from mirrord.store.record import Record
@@ -18,16 +20,6 @@ from mirrord.store.record import Record
 
 class DoubtError(Exception):
     """Something in a repository can't be read or is nobody's: nothing of it may be deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unnamed:
-    """What of a repository nothing names."""
-
-    manifests: tuple[Path, ...]
-    """No generation names them; an index stands before its children."""
-    blobs: tuple[Path, ...]
-    """No manifest that would be left names them, once ``manifests`` that are due are gone."""
 
 
 def repositories_on_disk(layout: Layout) -> tuple[str, ...]:
@@ -40,30 +32,39 @@ def repositories_on_disk(layout: Layout) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def linked_generations(layout: Layout, snapshot: str) -> Iterator[tuple[str, str]]:
+    """Each repository and generation that a snapshot's links name. Raises HostError where it can't be read."""
+    directory = layout.snapshots / snapshot
+    with durable.host_errors("read", directory):
+        for entry in os.scandir(directory):
+            if entry.is_symlink():
+                yield entry.name.replace("!", "/"), os.readlink(entry.path).rpartition("/")[2]
+
+
 def generations_on_disk(layout: Layout, repository: str) -> frozenset[str]:
     """The ids of a repository's generations. Raises DoubtError for an entry that is none."""
-    try:
-        names = os.listdir(layout.generations / flat_name(repository))
-    except FileNotFoundError:
-        return frozenset()
+    room = layout.generations / flat_name(repository)
+    if not is_local_name(repository) or (os.path.lexists(room) and not durable.is_directory(room)):
+        raise DoubtError(f"{room} is none of mirrord's")
+    names = frozenset(_names(repository, room))
     for name in names:
         if generation_sequence(name) is None:
             raise DoubtError(f"{repository}: {name!r} among its generations is none of mirrord's")
-    return frozenset(names)
+    return names
 
 
 def named_digests(layout: Layout, repository: str, generations: Iterable[str]) -> frozenset[Digest]:
     """Every manifest that ``generations`` name. Raises DoubtError where one does not parse."""
     named: set[Digest] = set()
     for identity in generations:
+        tags = layout.generations / flat_name(repository) / identity / "tags"
         try:
             record = read_record(layout, repository, identity)
             named |= _of_record(record)
-        except MirrordError as error:
+            targets = {tag: parse_manifest_name(os.readlink(tags / tag)) for tag in os.listdir(tags)}
+        except (MirrordError, OSError, LookupError, TypeError) as error:
             raise DoubtError(f"{repository}: {error}") from error
-        tags = layout.generations / flat_name(repository) / identity / "tags"
-        for tag in os.listdir(tags):
-            target = parse_manifest_name(os.readlink(tags / tag))
+        for tag, target in targets.items():
             if target is None or tag not in record.tags:
                 raise DoubtError(f"{repository}: tag {tag!r} of generation {identity} is not as its record has it")
             named.add(target[0])
@@ -78,15 +79,21 @@ def _of_record(record: Record) -> set[Digest]:
 
 def manifests_present(layout: Layout, repository: str) -> Mapping[Path, Manifest]:
     """Every manifest of a repository, parsed. Raises DoubtError for a file that is none, or does not parse."""
+    try:
+        check_rooms(layout, repository)
+    except MirrordError as error:
+        raise DoubtError(f"{repository}: {error}") from error
     found: dict[Path, Manifest] = {}
-    for name in _names(layout.manifests(repository)):
+    for name in _names(repository, layout.manifests(repository)):
         path = layout.manifests(repository) / name
         parsed = parse_manifest_name(name)
-        if parsed is None:
+        if parsed is None or not path.is_file() or path.is_symlink():
             raise DoubtError(f"{repository}: {name!r} among its manifests is none of mirrord's")
         digest, kind = parsed
         try:
-            found[path] = parse_manifest(path.read_bytes(), kind.media_type, digest.algorithm)
+            with path.open("rb") as file:
+                raw = file.read(MAX_MANIFEST_SIZE + 1)
+            found[path] = parse_manifest(raw, kind.media_type, digest.algorithm)
         except (InvalidManifestError, OSError) as error:
             raise DoubtError(f"{repository}: {path} can't be read: {error}") from error
         if found[path].digest != digest:
@@ -112,7 +119,7 @@ def unnamed_blobs(layout: Layout, repository: str, left: Iterable[Manifest]) -> 
     """The blobs that no manifest in ``left`` names. Raises DoubtError for a file that is no blob."""
     named = {str(blob.digest) for manifest in left for blob in manifest.blobs}
     unnamed: list[Path] = []
-    for name in _names(layout.blobs(repository)):
+    for name in _names(repository, layout.blobs(repository)):
         try:
             Digest.parse(name)
         except InvalidDigestError as error:
@@ -122,8 +129,10 @@ def unnamed_blobs(layout: Layout, repository: str, left: Iterable[Manifest]) -> 
     return tuple(sorted(unnamed))
 
 
-def _names(directory: Path) -> list[str]:
+def _names(repository: str, directory: Path) -> list[str]:
     try:
         return os.listdir(directory)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise DoubtError(f"{repository}: {directory} can't be read: {error.strerror}") from error

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from mirrord.errors import ConfigError
 from mirrord.oci.digest import Digest
 from mirrord.store.generation import read_record
+from mirrord.store.hold import read_hold
 from mirrord.store.layout import Layout, snapshot_sequence
 from mirrord.store.record import Record
 from mirrord.store.snapshot import Snapshot, read_snapshot, served_name, snapshot_names
+
+_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,9 @@ def all_snapshots(layout: Layout) -> tuple[Snapshot, ...]:
 
 def find_snapshot(layout: Layout, text: str) -> Snapshot:
     """The snapshot that ``text`` means: its name or its number. Raises ConfigError where there is none."""
+    number = int(text) if text.isdecimal() and len(text) <= _DIGITS else None
     for name in snapshot_names(layout):
-        if text == name or (text.isdigit() and int(text) == snapshot_sequence(name)):
+        if text == name or number == snapshot_sequence(name):
             return read_snapshot(layout, name)
     raise ConfigError(f"there is no snapshot {text}; `mirrord snapshots list` shows those there are")
 
@@ -58,24 +62,46 @@ def parent_of(layout: Layout, snapshot: Snapshot) -> Snapshot:
     return read_snapshot(layout, snapshot.parent)
 
 
+def one_before(layout: Layout) -> Snapshot:
+    """What a rollback goes back to that names no snapshot: the one before the served.
+
+    Where a rollback of everything holds, it is the one before what *that* went back to: a second one goes on backwards,
+    never forwards again to what was rolled back. Raises ConfigError where there is none.
+    """
+    hold = read_hold(layout)
+    if hold is not None and hold.repositories is None:
+        return parent_of(layout, find_snapshot(layout, hold.snapshot))
+    return parent_of(layout, served(layout))
+
+
 def differences(layout: Layout, old: Mapping[str, str], new: Mapping[str, str]) -> Sequence[TagChange]:
     """The tags that differ between two maps of repository → generation, sorted. Raises HostError."""
     changes: list[TagChange] = []
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            before, after = (_tags(layout, name, each.get(name)) for each in (old, new))
-            changes += [
-                TagChange(name, tag, before.get(tag), after.get(tag))
-                for tag in sorted(before.keys() | after.keys())
-                if before.get(tag) != after.get(tag)
-            ]
+    for name in changed_names(old, new):
+        before, after = (_tags(layout, name, each.get(name)) for each in (old, new))
+        changes += compared(name, before, after)
     return changes
+
+
+def changed_names(old: Mapping[str, str], new: Mapping[str, str]) -> Sequence[str]:
+    """The repositories that differ between two maps of repository → generation, sorted."""
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def compared(name: str, before: Mapping[str, Digest], after: Mapping[str, Digest]) -> Sequence[TagChange]:
+    """The tags of a repository that differ between two maps of tag → digest, sorted."""
+    tags = sorted(tag for tag in before.keys() | after.keys() if before.get(tag) != after.get(tag))
+    return [TagChange(name, tag, before.get(tag), after.get(tag)) for tag in tags]
 
 
 def _tags(layout: Layout, name: str, identity: str | None) -> Mapping[str, Digest]:
     if identity is None:
         return {}
-    record: Record = read_record(layout, name, identity)
+    return digests_of(read_record(layout, name, identity))
+
+
+def digests_of(record: Record) -> Mapping[str, Digest]:
+    """What each tag of a record names."""
     return {tag: held.digest for tag, held in record.tags.items()}
 
 
@@ -101,34 +127,3 @@ def tag_history(layout: Layout, repository: str, tag: str) -> Sequence[Moment]:
         if digest != (moments[-1].digest if moments else None):
             moments.append(Moment(snapshot, digest))
     return moments[::-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """What a rollback would serve."""
-
-    target: Snapshot
-    repository: str | None
-    """None is everything."""
-    generations: Mapping[str, str]
-    tags: int
-    changes: Sequence[TagChange]
-
-
-def plan_rollback(layout: Layout, target: Snapshot, repository: str | None) -> Rollback:
-    """What serving ``target`` again (or one repository of it) means, checked to be there whole.
-
-    Raises ConfigError where the target does not have the repository, HostError where some of it is damaged or gone.
-    """
-    now = served(layout)
-    if repository is None:
-        generations = dict(target.generations)
-    else:
-        if repository not in target.generations and repository not in now.generations:
-            raise ConfigError(f"neither snapshot {target.name} nor the served one has a repository {repository}")
-        generations = {name: identity for name, identity in now.generations.items() if name != repository}
-        if repository in target.generations:
-            generations[repository] = target.generations[repository]
-    changes = differences(layout, now.generations, generations)
-    tags = now.tags + sum((each.new is not None) - (each.old is not None) for each in changes)
-    return Rollback(target, repository, generations, tags, changes)

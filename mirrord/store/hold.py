@@ -52,6 +52,8 @@ def read_hold(layout: Layout) -> Hold | None:
             return None
         with parsing(layout.state / _HOLD):
             repositories = document["repositories"]
+            if not isinstance(repositories, list | None):
+                raise TypeError("its repositories are no list")
             held = None if repositories is None else tuple(map(str, repositories))
             return Hold(str(document["snapshot"]), held, str(document["since"]))
     except HostError as error:
@@ -59,12 +61,16 @@ def read_hold(layout: Layout) -> Hold | None:
 
 
 def write_hold(layout: Layout, snapshot: str, repository: str | None) -> Hold:
-    """Hold ``repository`` (None: everything) at ``snapshot``, with what is held already; durable on return."""
+    """Hold ``repository`` (None: everything) at ``snapshot``, with what is held already; durable on return.
+
+    While everything is held, a repository that goes back further changes nothing about that.
+    """
     before = read_hold(layout)
     repositories: tuple[str, ...] | None = None
-    if repository is not None:
-        also = () if before is None or before.repositories is None else before.repositories
-        repositories = None if before and before.repositories is None else tuple(sorted({*also, repository}))
+    if repository is not None and before is not None and before.repositories is None:
+        snapshot = before.snapshot
+    elif repository is not None:
+        repositories = tuple(sorted({*((before and before.repositories) or ()), repository}))
     hold = Hold(snapshot, repositories, datetime.now(UTC).isoformat(timespec="seconds"))
     document = {"snapshot": hold.snapshot, "repositories": hold.repositories, "since": hold.since}
     write_state(layout, _HOLD, json.dumps(document).encode())
@@ -84,7 +90,9 @@ def read_pins(layout: Layout) -> frozenset[str]:
     """The names of the snapshots that stay. Raises HostError where they can't be read: then nothing may be deleted."""
     pins = read_note(layout, _PINS)
     with parsing(layout.state / _PINS):
-        return frozenset(map(str, () if pins is None else pins))
+        if not isinstance(pins, list | None):
+            raise TypeError("it is no list of snapshots")
+        return frozenset(map(str, pins or ()))
 
 
 def write_pins(layout: Layout, pins: frozenset[str]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mirrord.errors import HostError
+from mirrord.oci.reference import is_follower
 from mirrord.store import durable
 from mirrord.store.blocks import Blocks, read_blocks
 from mirrord.store.change import Brake, Change, rebased
@@ -66,7 +67,7 @@ def publish(
     if not nexts:
         return None
     if brake is not None:
-        brake.check({each.name: each.dropped for each in nexts}, serving.tags if serving else 0)
+        brake.check({each.name: each.dropped for each in nexts}, lambda: _images_held(layout, generations))
     removed = tuple(each.name for each in nexts if each.record is None)
     kept = {name: identity for name, identity in generations.items() if name not in removed}
     with _discarding(layout, [each.name for each in nexts], sequence), durable.Barrier(layout.root) as barrier:
@@ -113,6 +114,13 @@ def republish(
     changed = tuple(name for name, identity in final.items() if before.get(name) != identity)
     removed = tuple(name for name in before if name not in final)
     return Publication(snapshot.name, changed, removed, len(final), tags)
+
+
+def _images_held(layout: Layout, generations: Mapping[str, str]) -> int:
+    """The tags that ``generations`` serve, without signatures and the like."""
+    with durable.host_errors("count the tags of", layout.generations):
+        rooms = [layout.generations / flat_name(name) / identity / "tags" for name, identity in generations.items()]
+        return sum(not is_follower(tag) for room in rooms for tag in os.listdir(room))
 
 
 def _snapshot(

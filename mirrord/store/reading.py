@@ -31,6 +31,7 @@ ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 _OPENAT2 = 437  # the same on every architecture
 _RESOLVE_BENEATH = 0x08
+_SHOWN = 200
 _ATTEMPTS = 1000
 """How often a look-up is made that a rename anywhere on the host disturbed (openat2(2), EAGAIN)."""
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -108,8 +109,14 @@ def parsing(path: Path) -> Iterator[None]:
     except HostError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MirrordError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-        raise HostError(f"{path} can't be read: {reason}; expected what mirrord wrote") from error
+        reason = _reason(error)
+        raise HostError(f"{path} can't be read: it does not parse ({reason}); expected what mirrord wrote") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)[:_SHOWN]
 
 
 def _open_beneath(root: Path, path: Path, flags: int) -> int:

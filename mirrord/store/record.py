@@ -5,16 +5,19 @@ makes the same record, and so publishes nothing.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
-from mirrord.oci.reference import Repository
+from mirrord.oci.reference import Repository, is_local_name, is_tag
 
 SCHEMA = "mirrord.record/1"
+_PLAIN = re.compile(r"[A-Za-z0-9_./:+ -]*")
+"""What platforms and times are made of."""
 
 
 class Source(StrEnum):
@@ -53,14 +56,14 @@ class Held:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """Read what ``document`` wrote. Raises KeyError, ValueError or InvalidDigestError for anything else."""
+        """Read what ``document`` wrote. Raises ValueError, KeyError and the like, or MirrordError for anything else."""
         return cls(
             digest=Digest.parse(document["digest"]),
             kind=Kind(document["kind"]),
             size=int(document["size"]),
-            platforms=tuple(document["platforms"]),
+            platforms=tuple(map(_plain, document["platforms"])),
             children=tuple(Digest.parse(child) for child in document["children"]),
-            first_seen=document["first_seen"],
+            first_seen=_plain(document["first_seen"]),
             source=Source(document["source"]),
         )
 
@@ -91,14 +94,41 @@ class Record:
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Read record.json. Raises ValueError (KeyError, InvalidDigestError) for what this version did not write."""
+        """Read record.json, whose names become paths and requests: each must be of its grammar.
+
+        Raises ValueError, KeyError and the like, or MirrordError, for what this version did not write.
+        """
         document = json.loads(content)
         if document["schema"] != SCHEMA:
             raise ValueError(f"record schema {document['schema']!r}; expected {SCHEMA!r}")
         return cls(
-            name=document["name"],
-            upstream=Repository(**document["upstream"]),
-            tags={tag: Held.read(held) for tag, held in document["tags"].items()},
+            name=_of_grammar(is_local_name, document["name"]),
+            upstream=_upstream(**document["upstream"]),
+            tags={_of_grammar(is_tag, tag): Held.read(held) for tag, held in document["tags"].items()},
             digests={Digest.parse(digest): Held.read(held) for digest, held in document["digests"].items()},
-            referrers={Digest.parse(digest): tuple(listed) for digest, listed in document["referrers"].items()},
+            referrers={Digest.parse(digest): _entries(listed) for digest, listed in document["referrers"].items()},
         )
+
+
+def _of_grammar(is_name: Callable[[str], bool], text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"{text!r} is no name")
+    return text
+
+
+def _upstream(host: str, path: str) -> Repository:
+    if Repository.parse(f"{host}/{path}") != Repository(host, path):
+        raise ValueError(f"{host!r} and {path!r} are no repository")
+    return Repository(host, path)
+
+
+def _plain(text: str) -> str:
+    if not _PLAIN.fullmatch(text):
+        raise ValueError(f"{text!r} is neither a platform nor a time")
+    return text
+
+
+def _entries(listed: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    for entry in listed:
+        Digest.parse(entry["digest"])
+    return tuple(listed)

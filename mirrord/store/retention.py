@@ -52,7 +52,8 @@ def kept(
             reasons[snapshot.name] = Why.GRACE
     reasons |= dict.fromkeys(_last_of(snapshots, retention.keep_weekly, "%G-%V"), Why.WEEKLY)
     reasons |= dict.fromkeys(_last_of(snapshots, retention.keep_daily, "%Y-%m-%d"), Why.DAILY)
-    reasons |= {snapshot.name: Why.LAST for snapshot in snapshots[-retention.keep_last :]}
+    first = max(len(snapshots) - retention.keep_last, 0)
+    reasons |= {snapshot.name: Why.LAST for snapshot in snapshots[first:]}
     reasons |= {name: why for name, why in protected.items() if any(name == each.name for each in snapshots)}
     return reasons | {served: Why.SERVED}
 

@@ -17,7 +17,7 @@ SCHEMA = "mirrord.snapshot/1"
 
 
 class UndurableError(HostError):
-    """A snapshot is served, and a power cut may undo that: nothing may be deleted until a restart."""
+    """What was done is seen, and a power cut may undo it: nothing may be deleted until a restart."""
 
 
 @dataclass(frozen=True, slots=True)

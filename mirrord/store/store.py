@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,11 +14,11 @@ from typing import Protocol, Self, TypeVar
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
-from mirrord.store import content, history, pool, publish, sweep
+from mirrord.store import content, history, pool, publish, rollback, sweep
 from mirrord.store.batches import Batches
 from mirrord.store.blocks import Block
 from mirrord.store.change import Brake, Change
-from mirrord.store.collect import Collected, Collector
+from mirrord.store.collect import Clock, Collected, Collector
 from mirrord.store.hold import Hold, read_hold, write_hold
 from mirrord.store.partial import Partial
 from mirrord.store.publish import Publication
@@ -64,6 +66,8 @@ class Store(Reader):
         self.may_delete = True
         """Whether the last swap is known to be durable: until then nothing may be deleted."""
         self._publishing = asyncio.Lock()
+        self._linking = asyncio.Lock()
+        """Held while links leave the pool, and while a directory of it is swept: a file may not go in between."""
         self._repositories: dict[str, asyncio.Lock] = {}
         self._small = Batches(
             self._commit_small, _BATCH_BYTES, lambda f: max(len(f.content), _BATCH_BYTES // _BATCH_FILES)
@@ -118,7 +122,7 @@ class Store(Reader):
         """Serve snapshot ``target`` again (or one repository of it), and hold it. Raises ConfigError, HostError."""
         async with self._publishing:
             plan = await self.run(
-                lambda: history.plan_rollback(self.layout, history.find_snapshot(self.layout, target), repository)
+                lambda: rollback.plan_rollback(self.layout, history.find_snapshot(self.layout, target), repository)
             )
             reason = Reason("", f"rollback of {repository or 'everything'} to {plan.target.name}")
             await self.run(lambda: write_hold(self.layout, plan.target.name, repository))
@@ -126,25 +130,26 @@ class Store(Reader):
                 lambda sequence: publish.republish(self.layout, plan.generations, plan.tags, sequence, reason)
             )
 
-    async def collect(self, retention: Retention, *, is_dry: bool) -> Collected:
+    async def collect(self, retention: Retention, *, is_dry: bool, clock: Clock = time.time) -> Collected:
         """Collect garbage, or (``is_dry``) say what would go. Repositories that a run has in work are left for later.
 
-        Raises HostError: where the last swap may be undone by a power cut, or a barrier failed, nothing is deleted
-        until a restart.
+        ``clock`` is when: asked for a later time, it says what would go then. Raises HostError: where the last swap
+        may be undone by a power cut, or a barrier failed (UndurableError), nothing is deleted until a restart.
         """
         if not self.may_delete:
             raise HostError("the last publication may not be durable: nothing is deleted until mirrord starts again")
-        collector = Collector(self.layout, retention, is_dry, Collected())
+        collector = Collector(self.layout, retention, is_dry, clock)
         try:
             async with self._publishing:
                 await self.run(collector.snapshots)
-            if not is_dry:
-                await self.run(collector.empty_trash)
+            await self.run(collector.empty_trash)
             tombstones = await self.run(lambda: Tombstones.load(self.layout))
             for name in await self.run(collector.repositories):
                 await self._collect_repository(collector, name, tombstones)
-            await self.run(collector.pool)
-        except HostError:
+            for room in await self.run(collector.pool_rooms):
+                async with self._linking:
+                    await self.run(functools.partial(collector.pool, room))
+        except UndurableError:
             self.may_delete = False
             raise
         if not is_dry:
@@ -204,7 +209,8 @@ class Store(Reader):
         return [None] * len(batch)
 
     async def _commit_completions(self, batch: Sequence[content.Completion]) -> Sequence[bool]:
-        return await self.run(lambda: content.complete(self.layout, batch))
+        async with self._linking:
+            return await self.run(lambda: content.complete(self.layout, batch))
 
     @contextlib.asynccontextmanager
     async def _committing(self) -> AsyncIterator[Self]:

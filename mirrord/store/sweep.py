@@ -24,6 +24,9 @@ def sweep(layout: Layout) -> int:
     for name in os.listdir(layout.root):
         if name.startswith(_TEMPORARY):
             durable.unlink(layout.root / name)
+    for name in os.listdir(layout.state):
+        if name.startswith("."):  # a note that was being replaced; notes' own names begin otherwise
+            durable.unlink(layout.state / name)
     _empty_trash(layout)
     for entry in os.scandir(layout.staging):
         if entry.path != str(layout.trash) and not _is_resumable(entry):
@@ -37,7 +40,7 @@ def sweep(layout: Layout) -> int:
 
 
 def _clear_generations(layout: Layout, published: set[tuple[str, str]] | None) -> int:
-    """Trash every generation that is not ``published`` (None: nothing is known of that), and give the highest number."""
+    """Trash every generation that is not ``published`` (None: nobody knows which are), and give the highest number."""
     highest = 0
     for flat in os.listdir(layout.generations):
         if not durable.is_directory(layout.generations / flat):

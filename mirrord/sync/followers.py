@@ -28,6 +28,8 @@ class Listing:
     registries: Registries
     upstream: Repository
     _tags: Sequence[str] | None = None
+    _followers: dict[Digest, list[str]] = field(default_factory=dict)
+    """By subject, out of the list: looked up for each image, so it is gone through once."""
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def tags(self) -> Sequence[str]:
@@ -35,13 +37,17 @@ class Listing:
         async with self._asking:
             if self._tags is None:
                 self._tags = await self.registries.list_tags(self.upstream)
+                for tag in self._tags:
+                    if (subject := followed_digest(tag)) is not None:
+                        self._followers.setdefault(subject, []).append(tag)
             return self._tags
 
     async def followers_of(self, digests: Iterable[Digest]) -> Sequence[str]:
         """The tags that may follow one of ``digests``: out of the list, or guessed where the upstream refuses lists."""
         wanted = set(digests)
         try:
-            return [tag for tag in await self.tags() if followed_digest(tag) in wanted]
+            await self.tags()
+            return [tag for digest in sorted(wanted) for tag in self._followers.get(digest, ())]
         except DeferredError:
             raise
         except (AccessError, UpstreamError):  # many registries give images to all, and their list to few

@@ -81,7 +81,7 @@ class _Publisher:
             await asyncio.sleep(seconds)
             try:
                 await self.publish()
-            except HostError as error:
+            except MirrordError as error:  # the brake, too
                 _log.error("publication.failed", owner=str(error.owner), error=str(error))
 
 

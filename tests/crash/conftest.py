@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from support.crash import Ground, Paced, World
+from support.crash import Ground, World
 from support.mirror import Mirror
+from support.paced import Paced
 from support.warm import Warm
 
 LIMITS = "{attempts: 1, concurrency: 1}"

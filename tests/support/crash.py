@@ -1,23 +1,19 @@
 """A mirror that is brought from one state to the next, again and again, and what must hold however that is disturbed."""
 
-import asyncio
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientConnectionResetError, web
 from support.closed import check_tree
 from support.mirror import HOST, Mirror
-from support.scripted import Scripted
+from support.paced import Paced, Watch
 from support.warm import Begun, Ended, Warm
 
 from mirrord.demo.images import (
@@ -40,43 +36,6 @@ BIG = (3 << 20) + 4096
 """Bytes of a layer that is streamed into a partial, in several writes."""
 MANY = 12
 """Small layers of one image: more than are made durable one by one, when they come as one batch."""
-PACE = 0.002
-"""Seconds before each answer of the upstream: by then the disk is done with the last one, so that a run makes the same
-calls in the same order each time."""
-
-
-class Paced(Scripted):
-    """A registry that takes its time."""
-
-    async def respond(self, request: web.Request) -> web.StreamResponse:
-        """Answer a little later."""
-        await asyncio.sleep(PACE)
-        try:
-            return await super().respond(request)
-        except ClientConnectionResetError:  # who asked was killed
-            return web.Response(status=500)
-
-    @contextlib.contextmanager
-    def in_background(self) -> Iterator[None]:
-        """Serve from a thread until the block ends, while the test waits for programs."""
-        loop = asyncio.new_event_loop()
-        end, begun = asyncio.Event(), threading.Event()
-
-        async def serve() -> None:
-            async with self.served():
-                begun.set()
-                await end.wait()
-
-        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-        thread.start()
-        try:
-            assert begun.wait(10)
-            yield
-        finally:
-            loop.call_soon_threadsafe(end.set)
-            thread.join()
-            loop.close()
-
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -94,8 +53,10 @@ class World:
 
     before: State
     after: State
-    big: Digest
+    big: bytes = field(repr=False)
     """A new layer that is streamed."""
+    many: frozenset[str]
+    """Digests of the small blobs of one new image."""
 
     @classmethod
     def of(cls, seed: str) -> "World":
@@ -144,7 +105,8 @@ class World:
                     "{host}/new/repository:2",
                 ),
             ),
-            Digest.of(big.content),
+            big.content,
+            frozenset(str(blob.digest) for blob in many.manifest.blobs),
         )
 
 
@@ -240,7 +202,7 @@ class Ground:
         self._turn_to(self.world.before)
         self._succeed()
         self.before = Listing.of(self.root)
-        partial = Layout(self.root).partial(self.world.big)
+        partial = Layout(self.root).partial(Digest.of(self.world.big))
         partial.write_bytes(bytes(4096))  # as after a power cut: a download that will be resumed, found wrong, begun anew
         partial.chmod(0o600)
         shutil.rmtree(self._saved, ignore_errors=True)
@@ -255,11 +217,14 @@ class Ground:
         self._copy(self._saved, self.root)
 
     def begin(self) -> Begun:
-        """Have the run under test ready."""
-        return self.warm.begin(self.mirror.place, *self._command())
+        """Have the run under test ready; it will make the same system calls in the same order each time."""
+        run = self.warm.begin(self.mirror.place, *self._command())
+        self.upstream.watch = Watch(run.process, self.world.many)
+        return run
 
     def run(self) -> Ended:
         """The run under test, undisturbed."""
+        self.upstream.watch = None
         return self.warm.run(self.mirror.place, *self._command())
 
     def check_served(self) -> bool:
@@ -296,6 +261,7 @@ class Ground:
         self.upstream.repositories.clear()
         for repository, built, tags in state.images:
             self.upstream.push(repository, built, *tags)
+        self.upstream.when(f"GET .*{Digest.of(self.world.big)}", then=self.upstream.in_pieces(self.world.big))
         self.mirror.configure(*state.wanted)
 
     def _command(self) -> tuple[str, ...]:
