@@ -129,10 +129,10 @@ class Collector:
 
     @contextlib.contextmanager
     def _trashing(self) -> Iterator[None]:
-        """What the block renames into the trash is durably gone after it.
+        """What the block renames into the trash, or a collection before it that failed, is durably gone after it.
 
         Before the first rename, what is served is made durable once more: its writer may have died between the swap
-        and B4, and the snapshot that a power cut would bring back must not be deleted (STORAGE hole 5).
+        and B4, and the snapshot that a power cut would bring back must not be deleted (hole 5 of docs/architecture.md).
         """
         if self.is_dry:
             yield
@@ -141,9 +141,8 @@ class Collector:
             with _undurable():
                 durable.sync_directory(self.layout.root)
             yield
-            if self.trashed:
-                with _undurable():
-                    barrier.wait()
+            with _undurable():
+                barrier.wait()
 
     def _trash_generations(self, repository: str, room: Path) -> None:
         try:
@@ -191,16 +190,19 @@ class Collector:
         for path in due:
             self._record(Level.MANIFEST, f"{name} {path.name}", "no tag names it, and its grace is over", 0)
             self._unlink(path)
-        if due and not self.is_dry:
-            with _undurable():
-                durable.sync_directory(self.layout.manifests(name))
+        if (due or blobs) and not self.is_dry:
+            self._sync(self.layout.manifests(name))
             tombstones.note(name, waiting, now)  # what comes back has its whole grace again
         for path in blobs:
             self._record(Level.BLOB, f"{name} {path.name}", "no manifest here names it", 0)
             self._unlink(path)
         if blobs and not self.is_dry:
+            self._sync(self.layout.blobs(name))
+
+    def _sync(self, directory: Path) -> None:
+        if durable.is_directory(directory):
             with _undurable():
-                durable.sync_directory(self.layout.blobs(name))
+                durable.sync_directory(directory)
 
     def _unlink(self, path: Path) -> None:
         if not self.is_dry:
@@ -228,7 +230,10 @@ class Collector:
         """
         now, algorithm = self.clock(), room.parent.name
         for name in sorted(os.listdir(room)):
-            status = os.lstat(room / name)
+            try:
+                status = os.lstat(room / name)
+            except FileNotFoundError:  # quarantined meanwhile
+                continue
             if not (stat.S_ISREG(status.st_mode) and _HEX[algorithm].fullmatch(name) and name[:2] == room.name):
                 self.result.doubts.append(f"{room / name} is none of mirrord's; it stays")
             elif status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:

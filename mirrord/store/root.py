@@ -182,6 +182,10 @@ def _check_filesystem(layout: Layout) -> None:
             f"{inner} is a mount of its own inside {layout.root}: the root would be on two filesystems (or two mounts "
             "of one), and bytes could not be hardlinked; make it one, or mount the whole root there"
         )
+    device = layout.root.stat().st_dev
+    for room in (layout.root / "pool", layout.content, layout.generations, layout.snapshots, layout.staging):
+        if room.stat().st_dev != device:  # a subvolume has no mount of its own
+            raise HostError(f"{room} is on another filesystem than {layout.root}; the whole root must be on one")
     if kind in _REFUSED:
         raise HostError(
             f"{layout.root} is on {kind}: locks and durable renames can't be relied on there; use a local disk"

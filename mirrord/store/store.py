@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 SMALL = 1 << 20
 """Bytes below which a blob is held in memory and written with its batch; larger ones stream into a file each."""
+INODES_KEPT = 1000
+"""Inodes that stay free: a publication needs some, and so does whoever mends a full disk."""
 _BATCH_FILES = 512
 _BATCH_BYTES = 32 << 20
 
@@ -193,6 +195,11 @@ class Store(Reader):
 
     def _require_room(self, size: int, what: str) -> None:
         filesystem = os.statvfs(self.layout.staging)
+        if filesystem.f_files and filesystem.f_favail < INODES_KEPT:
+            raise HostError(
+                f"no room for {what}: {filesystem.f_favail} inodes are free on {self.layout.root}, and {INODES_KEPT} "
+                "are kept; free some files: what is served stays as it was"
+            )
         free = filesystem.f_bavail * filesystem.f_frsize
         keep = self._reserve.bytes_of(filesystem.f_blocks * filesystem.f_frsize)
         promised = sum(partial.missing for partial in self._downloads)

@@ -80,7 +80,7 @@ async def test_a_partial_is_resumed_where_it_ended(layout: Layout) -> None:
 
 
 async def test_a_partial_with_zeros_from_a_power_cut_starts_again(layout: Layout) -> None:
-    """STORAGE hole 16: a resumed download that does not match is forgotten whole, so that it can begin from zero."""
+    """Hole 16: a resumed download that does not match is forgotten whole, so that it can begin from zero."""
     layout.partial(DIGEST).write_bytes(b"\0" * 1_000_000)
     partial = await opened(layout)
     await partial.write([BLOB[1_000_000:]])
@@ -149,7 +149,7 @@ async def test_a_link_in_place_of_a_partial_is_not_followed(layout: Layout, tmp_
 
 
 def test_a_truncated_pool_file_is_replaced(layout: Layout) -> None:
-    """STORAGE hole 10: a name that is there with the wrong size gives way to the verified bytes."""
+    """Hole 10: a name that is there with the wrong size gives way to the verified bytes."""
     layout.pooled(DIGEST).parent.mkdir(parents=True)
     layout.pooled(DIGEST).write_bytes(BLOB[:5])
     pool.add_small(layout, [pool.SmallFile(DIGEST, BLOB)])
@@ -182,7 +182,7 @@ def link_often(source: Path, directory: Path, times: int) -> None:
 
 
 def test_at_the_limit_of_links_the_pool_gets_a_fresh_copy(layout: Layout) -> None:
-    """STORAGE hole 23: when a file has as many links as the filesystem allows, a copy takes the pool's name."""
+    """Hole 23: when a file has as many links as the filesystem allows, a copy takes the pool's name."""
     pool.add_small(layout, [pool.SmallFile(DIGEST, BLOB)])
     full = layout.pooled(DIGEST).stat().st_ino
     limit = os.pathconf(layout.root, "PC_LINK_MAX")
@@ -199,7 +199,7 @@ def test_at_the_limit_of_links_the_pool_gets_a_fresh_copy(layout: Layout) -> Non
 
 
 def test_bytes_that_left_the_pool_complete_nothing(layout: Layout) -> None:
-    """STORAGE hole 17: a link whose source is gone says so, and the manifest does not become visible."""
+    """Hole 17: a link whose source is gone says so, and the manifest does not become visible."""
     built = image("x", layers=(layer("l"),))
     files = [pool.SmallFile(built.digest, built.manifest.raw)]
     files += [pool.SmallFile(Digest.of(blob), blob) for blob in built.blobs]

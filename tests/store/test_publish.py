@@ -69,7 +69,7 @@ def test_nothing_changed_is_no_publication(layout: Layout) -> None:
 
 
 def test_a_change_is_rebased_on_what_is_served_now(layout: Layout) -> None:
-    """STORAGE hole 8: tags a change does not name stay as the newest snapshot has them."""
+    """Hole 8: tags a change does not name stay as the newest snapshot has them."""
     published(layout, 1, tagged("app", {"1": "a", "2": "b"}))
     published(layout, 2, tagged("app", {"2": "b2"}))
     published(layout, 3, tagged("app", {"3": "c"}, frozenset({"1"})))
@@ -96,7 +96,7 @@ def test_unchanged_repositories_and_tags_are_links_of_what_was(layout: Layout) -
     published(layout, 2, tagged("app", {"2": "b2"}))
     assert os.lstat(layout.current / "other").st_ino == before
     assert os.lstat(layout.current / "app" / "tags" / "1").st_ino == tag
-    assert (layout.current / "app" / "tags" / "1").is_symlink()  # STORAGE hole 18: the link itself, not its target
+    assert (layout.current / "app" / "tags" / "1").is_symlink()  # Hole 18: the link itself, not its target
 
 
 def test_a_repository_without_tags_leaves_the_snapshot(layout: Layout) -> None:

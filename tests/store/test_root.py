@@ -43,7 +43,7 @@ def test_init_marks_an_existing_directory_once(tmp_path: Path) -> None:
 
 
 def test_a_removed_lock_file_does_not_let_a_second_writer_in(tmp_path: Path) -> None:
-    """STORAGE hole 24: the lock is on the directory itself; the file `lock` only names the holder."""
+    """Hole 24: the lock is on the directory itself; the file `lock` only names the holder."""
     with hold(tmp_path / "root", "first"):
         (tmp_path / "root" / "lock").unlink()
         with pytest.raises(HostError, match="in use by another process"), hold(tmp_path / "root", "second"):
@@ -97,7 +97,7 @@ def test_what_dead_runs_left_is_cleared_and_partials_stay(tmp_path: Path) -> Non
 
 
 def test_sequence_numbers_never_go_back(tmp_path: Path) -> None:
-    """STORAGE hole 14: the next number is above every snapshot and generation on disk, whatever the clock says."""
+    """Hole 14: the next number is above every snapshot and generation on disk, whatever the clock says."""
     layout = create(tmp_path / "root")
     (layout.snapshots / "00000007-20010101T000000Z").mkdir()
     (layout.generations / "app" / "_00000009-0123456789abcdef").mkdir(parents=True)
@@ -106,7 +106,7 @@ def test_sequence_numbers_never_go_back(tmp_path: Path) -> None:
 
 
 def test_a_generation_no_snapshot_names_is_cleared(tmp_path: Path) -> None:
-    """STORAGE holes 1 and 2: a generation is trusted because a snapshot names it, never because it exists."""
+    """Holes 1 and 2: a generation is trusted because a snapshot names it, never because it exists."""
     layout = create(tmp_path / "root")
     named, unnamed = "_00000001-0123456789abcdef", "_00000002-0123456789abcdef"
     for name in (named, unnamed):
