@@ -35,7 +35,7 @@ def gc(
 
     config = config_of(invocation)
     layout = Tree.at(root_of(invocation, config)).layout
-    retention = Retention(**config.retention.model_dump()) if config else Retention()
+    retention = Retention(**dict(config.retention)) if config else Retention()
 
     async def carry_out() -> "Collected":
         async with writing(layout, config.reserve if config else Reserve(size=0)) as store:

@@ -14,6 +14,8 @@ MAX_MANIFEST_SIZE = 8 << 20
 MAX_CONTENT_SIZE = 1 << 44
 """Bytes a descriptor may claim (16 TiB): more is no real layer."""
 _MAX_ENTRIES = 20_000
+_SHOWN = 100
+"""Characters of a document's own words that an error shows."""
 
 ATTESTATION_OF = "vnd.docker.reference.digest"
 """Annotation of an index entry that attests to the entry with that digest (BuildKit)."""
@@ -182,7 +184,7 @@ def _kind(document: Mapping[str, object], content_type: str) -> Kind:
     stated = document.get("mediaType")
     kind = Kind.of_media_type(stated) if isinstance(stated, str) else None
     if stated is not None and kind is None:
-        raise InvalidManifestError(f"mediaType {stated!r} is none of the four kinds of manifest")
+        raise InvalidManifestError(f"mediaType {str(stated)[:_SHOWN]!r} is none of the four kinds of manifest")
     kind = kind or Kind.of_media_type(content_type)
     if kind is None:
         if not (has_manifests or has_layers):

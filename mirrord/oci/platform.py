@@ -7,7 +7,7 @@ from typing import Self
 
 from mirrord.errors import InvalidPlatformError
 
-_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_PART = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
     "x86-64": ("amd64", ""),

@@ -18,7 +18,10 @@ MAX_PAGES = 10_000
 MAX_TAGS = 1_000_000
 MAX_PAGE_SIZE = 32 << 20
 """Bytes of one page: some registries give all tags at once."""
+MAX_PARTS = MAX_TAGS + 1000
+"""Values in one page: 32 MiB of ``{},{},…`` would cost a gigabyte of memory when they are read."""
 _SHOWN = 3
+_SHOWN_LENGTH = 80
 _IN_URL = re.compile(r"[\x21-\x7e]+")
 
 _log = structlog.get_logger()
@@ -66,8 +69,10 @@ class TagList:
     def finished(self) -> tuple[str, ...]:
         """The tags, sorted. Those outside the grammar can't be file names: one line tells of all of them."""
         if self._skips:
-            shown = [tag[:80] for tag in sorted(self._skipped)]
-            _log.warning("upstream.tags_skipped", repository=str(self._repository), count=self._skips, examples=shown)
+            examples = sorted(self._skipped)
+            _log.warning(
+                "upstream.tags_skipped", repository=str(self._repository), count=self._skips, examples=examples
+            )
         return tuple(sorted(self._tags))
 
     def _add(self, listed: Iterable[object]) -> None:
@@ -77,7 +82,7 @@ class TagList:
             else:
                 self._skips += 1
                 if len(self._skipped) < _SHOWN:
-                    self._skipped.add(repr(tag))
+                    self._skipped.add(repr(tag[:_SHOWN_LENGTH]) if isinstance(tag, str) else type(tag).__name__)
 
     def _query(self, link: str) -> str:
         try:
@@ -94,6 +99,8 @@ class TagList:
 
 
 def _tags(body: bytes, ask: Ask) -> list[object]:
+    if sum(map(body.count, (b"{", b"[", b","))) > MAX_PARTS:
+        raise UpstreamError(f"{ask}: one page has more than {MAX_PARTS} values; name the tags that are wanted")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

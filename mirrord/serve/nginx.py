@@ -113,8 +113,6 @@ def _values(site: NginxSite) -> Mapping[str, str]:
         "EMPTY_INDEX": EMPTY_INDEX,
         "EMPTY_CATALOG": EMPTY_CATALOG,
         "FOREVER": FOREVER,
-        "NO_LINKS": f'disable_symlinks on from="{site.root}";',
-        "OWN_LINKS": f'disable_symlinks if_not_owner from="{site.root}";',
         "CACHE": _cache(_STANDALONE_FILES if site.standalone else _SITE_FILES),
         **{refusal.name: refusal.document for refusal in Refusal},
     }

@@ -25,7 +25,7 @@ LONG_NAME: Final = rf"/v2/[^?]{{{MAX_NAME + 1},}}/(?:manifests|blobs|tags|referr
 
 _HOSTILE = re.compile(HOSTILE)
 _LONG_NAME = re.compile(LONG_NAME)
-_ABSOLUTE = re.compile(r"https?://[^/?#]*")
+_ABSOLUTE = re.compile(r"^https?://[^/?#]*")
 _IN_REPOSITORY = re.compile(
     r"/v2/(?P<name>.+)/(?:tags/list|(?P<kind>manifests|blobs|referrers)/(?!(?<=/blobs/)uploads$)(?P<last>[^/]*))"
 )

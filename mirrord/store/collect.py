@@ -17,16 +17,18 @@ from enum import StrEnum
 from pathlib import Path
 
 from mirrord.errors import HostError
+from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Manifest
 from mirrord.store import durable
 from mirrord.store.garbage import (
     DoubtError,
+    compared_blobs,
+    digests_present,
     generations_on_disk,
     linked_generations,
     manifests_present,
     named_digests,
     repositories_on_disk,
-    unnamed_blobs,
     unnamed_manifests,
 )
 from mirrord.store.history import all_snapshots
@@ -97,6 +99,8 @@ class Collector:
     result: Collected = field(default_factory=Collected)
     kept_generations: dict[str, set[str]] = field(default_factory=dict)
     """By repository, those that a snapshot that stays names."""
+    lacked: set[Digest] = field(default_factory=set)
+    """What repositories should have and don't, or may not: the pool's copies stay, for whoever repairs them."""
     trashed: list[Path] = field(default_factory=list)
     """What this collection renamed into the trash, and nobody else's."""
 
@@ -172,6 +176,10 @@ class Collector:
             self._repository(name, tombstones, self.clock())
         except DoubtError as doubt:
             self._doubt(doubt)
+            self.lacked.update(digests_present(self.layout, name))
+        else:
+            if not self.is_dry:
+                self._prune(name)
 
     def _repository(self, name: str, tombstones: Tombstones, now: float) -> None:
         generations, wanted = generations_on_disk(self.layout, name), self.kept_generations.get(name, set())
@@ -179,14 +187,15 @@ class Collector:
             raise DoubtError(f"{name}: its generation {lost[0]}, which a snapshot names, is gone")
         if self.is_dry:
             generations &= wanted
-        present = manifests_present(self.layout, name)
-        unnamed = unnamed_manifests(present, named_digests(self.layout, name, generations))
+        present, named = manifests_present(self.layout, name), named_digests(self.layout, name, generations)
+        unnamed = unnamed_manifests(present, named)
         tombstones.note(name, (path.name for path in unnamed), now)
         due = {path: None for path in unnamed if tombstones.is_due(name, path.name, now, self.retention.patience)}
         waiting = [path.name for path in unnamed if path not in due]
         self.result.waiting += len(waiting)
         left: list[Manifest] = [manifest for path, manifest in present.items() if path not in due]
-        blobs = unnamed_blobs(self.layout, name, left)
+        blobs, lacked = compared_blobs(self.layout, name, left)
+        self.lacked.update(lacked, named - {manifest.digest for manifest in left})
         for path in due:
             self._record(Level.MANIFEST, f"{name} {path.name}", "no tag names it, and its grace is over", 0)
             self._unlink(path)
@@ -208,10 +217,8 @@ class Collector:
         if not self.is_dry:
             durable.unlink(path, missing_ok=True)
 
-    def prune(self, name: str) -> None:
+    def _prune(self, name: str) -> None:
         """Remove a repository's empty directories, and empty ones above them."""
-        if self.is_dry:
-            return
         for room in (self.layout.blobs(name), self.layout.manifests(name)):
             durable.remove_empty_directory(room)
         directory = self.layout.content / name
@@ -236,19 +243,21 @@ class Collector:
                 continue
             if not (stat.S_ISREG(status.st_mode) and _HEX[algorithm].fullmatch(name) and name[:2] == room.name):
                 self.result.doubts.append(f"{room / name} is none of mirrord's; it stays")
-            elif status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:
+            elif status.st_nlink > 1 or Digest.parse(f"{algorithm}:{name}") in self.lacked:
+                continue
+            elif now - status.st_ctime > self.retention.patience:
                 self._record(Level.POOL, f"{algorithm}:{name}", "no repository has it", status.st_blocks * 512)
                 self._unlink(room / name)
 
     def repositories(self) -> tuple[str, ...]:
-        """Every repository with content."""
-        return repositories_on_disk(self.layout)
+        """Every repository with content, and every one that should have some."""
+        return tuple(sorted({*repositories_on_disk(self.layout), *self.kept_generations}))
 
     def _record(self, level: Level, name: str, why: str, freed: int) -> None:
         self.result.victims.append(Victim(level, name, why, freed))
 
     def _doubt(self, doubt: DoubtError) -> None:
-        told = f"{doubt}; nothing of it was deleted"
+        told = f"{doubt}; nothing there is deleted"
         if told not in self.result.doubts:
             self.result.doubts.append(told)
 

@@ -1,7 +1,7 @@
 """A repository's content: which blobs and manifests it has, and the order in which new ones appear (B2)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,12 +87,17 @@ def has_manifest(layout: Layout, repository: str, digest: Digest, size: int | No
     return False
 
 
-def held_children(layout: Layout, repository: str, digest: Digest, choice: PlatformChoice) -> tuple[Digest, ...] | None:
+def held_children(
+    layout: Layout, repository: str, digest: Digest, choice: PlatformChoice, suspects: Set[Digest]
+) -> tuple[Digest, ...] | None:
     """The manifests below a complete image, at any depth; None where the image is not complete.
 
     An image manifest that is present is complete: it was linked after its blobs were durable. An index is complete
-    when each child chosen *now* is present: a platform chosen since, or a kill in between, is seen.
+    when each child chosen *now* is present: a platform chosen since, or a kill in between, is seen. Those among
+    ``suspects`` count as absent: damage was found since, and is not mended.
     """
+    if digest in suspects:
+        return None
     if not any(file_size(layout.manifest(repository, digest, kind)) for kind in (Kind.OCI_INDEX, Kind.DOCKER_LIST)):
         return () if has_manifest(layout, repository, digest) else None
     index = read_manifest(layout, repository, digest)
@@ -102,7 +107,7 @@ def held_children(layout: Layout, repository: str, digest: Digest, choice: Platf
     for child in index.chosen(choice):
         if not has_manifest(layout, repository, child.digest, child.size):
             return None
-        deeper = held_children(layout, repository, child.digest, choice)
+        deeper = held_children(layout, repository, child.digest, choice, suspects)
         if deeper is None:
             return None
         below += (child.digest, *deeper)

@@ -35,6 +35,15 @@ def host_errors(action: str, path: Path | str) -> Iterator[None]:
         raise host_error(action, path, error) from error
 
 
+@contextlib.contextmanager
+def any_host_error(root: Path) -> Iterator[None]:
+    """Turn an OSError that nothing inside dealt with into a HostError: it is this host's disk, wherever it was."""
+    try:
+        yield
+    except OSError as error:
+        raise host_error("work on", str(error.filename or root), error) from error
+
+
 def host_error(action: str, path: Path | str, error: OSError) -> HostError:
     """The HostError for one failed system call."""
     message = f"cannot {action} {path}: {error.strerror or error}"
@@ -165,6 +174,18 @@ def set_mode(directory: Path, mode: int) -> None:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+
+
+def mend_mode(path: Path, mode: int) -> None:
+    """Give a file or directory exactly ``mode``, even where its own would not let it be opened; no link is followed."""
+    with host_errors("set the mode of", path):
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if stat.S_ISLNK(os.fstat(descriptor).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            os.chmod(f"/proc/self/fd/{descriptor}", mode)
         finally:
             os.close(descriptor)
 

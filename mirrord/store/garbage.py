@@ -3,8 +3,9 @@
 What is present protects its children: generations on disk protect manifests, manifests on disk protect blobs.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mirrord.errors import InvalidDigestError, InvalidManifestError, MirrordError
@@ -115,18 +116,34 @@ def unnamed_manifests(present: Mapping[Path, Manifest], named: frozenset[Digest]
     return tuple(sorted(unnamed, key=lambda path: (not present[path].kind.is_index, path)))
 
 
-def unnamed_blobs(layout: Layout, repository: str, left: Iterable[Manifest]) -> tuple[Path, ...]:
-    """The blobs that no manifest in ``left`` names. Raises DoubtError for a file that is no blob."""
-    named = {str(blob.digest) for manifest in left for blob in manifest.blobs}
-    unnamed: list[Path] = []
+def compared_blobs(
+    layout: Layout, repository: str, left: Iterable[Manifest]
+) -> tuple[Sequence[Path], frozenset[Digest]]:
+    """The blobs that no manifest in ``left`` names, and those that one names and the repository lacks.
+
+    Raises DoubtError for a file that is no blob.
+    """
+    named = {blob.digest for manifest in left for blob in manifest.blobs if not blob.is_foreign}
+    present: dict[Digest, Path] = {}
     for name in _names(repository, layout.blobs(repository)):
         try:
-            Digest.parse(name)
+            present[Digest.parse(name)] = layout.blobs(repository) / name
         except InvalidDigestError as error:
             raise DoubtError(f"{repository}: {name!r} among its blobs is none of mirrord's") from error
-        if name not in named:
-            unnamed.append(layout.blobs(repository) / name)
-    return tuple(sorted(unnamed))
+    kept = {blob.digest for manifest in left for blob in manifest.blobs}
+    unnamed = [path for digest, path in present.items() if digest not in kept]
+    return sorted(unnamed), frozenset(named - present.keys())
+
+
+def digests_present(layout: Layout, repository: str) -> frozenset[Digest]:
+    """Every digest that a repository's content has, or should have, by the names of its files: none is opened."""
+    found: set[Digest] = set()
+    for room in (layout.blobs(repository), layout.manifests(repository)):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(room):
+                with contextlib.suppress(InvalidDigestError):
+                    found.add(Digest.parse(name.partition(".")[0]))
+    return frozenset(found)
 
 
 def _names(repository: str, directory: Path) -> list[str]:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mirrord.oci.manifest import Kind
 from mirrord.store import durable
@@ -25,8 +27,7 @@ def build_generation(layout: Layout, record: Record, sequence: int, previous: tu
     durable.make_directory(staged)
     _write_tags(layout, record, staged / "tags", previous)
     _write_referrers(record, staged / "referrers")
-    tag_list = json.dumps({"name": record.name, "tags": sorted(record.tags)}, separators=(",", ":"))
-    durable.write_file(staged / "list.json", tag_list.encode())
+    durable.write_file(staged / "list.json", tag_list(record.name, record.tags))
     durable.write_file(staged / "record.json", content)
     durable.make_directory(layout.generations / flat)
     durable.rename(staged, layout.generations / flat / identity)
@@ -53,8 +54,18 @@ def _write_tags(layout: Layout, record: Record, target: Path, previous: tuple[st
 def _write_referrers(record: Record, target: Path) -> None:
     durable.make_directory(target)
     for subject, listed in record.referrers.items():
-        index = {"schemaVersion": 2, "mediaType": Kind.OCI_INDEX.media_type, "manifests": list(listed)}
-        durable.write_file(target / f"{subject}.json", json.dumps(index, separators=(",", ":")).encode())
+        durable.write_file(target / f"{subject}.json", referrers_document(listed))
+
+
+def tag_list(name: str, tags: Iterable[str]) -> bytes:
+    """The bytes of ``list.json``."""
+    return json.dumps({"name": name, "tags": sorted(tags)}, separators=(",", ":")).encode()
+
+
+def referrers_document(listed: Iterable[Mapping[str, Any]]) -> bytes:
+    """The bytes of a document in ``referrers/``, of the descriptors it lists."""
+    index = {"schemaVersion": 2, "mediaType": Kind.OCI_INDEX.media_type, "manifests": list(listed)}
+    return json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
 
 
 def read_record(layout: Layout, name: str, identity: str) -> Record:

@@ -14,7 +14,7 @@ from mirrord.store import durable
 from mirrord.store.change import Change
 from mirrord.store.layout import Layout
 from mirrord.store.reading import parsing
-from mirrord.store.state import read_note, write_state
+from mirrord.store.state import read_state, write_state
 
 _HOLD = "hold.json"
 _PINS = "pins.json"
@@ -47,10 +47,11 @@ class Hold:
 def read_hold(layout: Layout) -> Hold | None:
     """The rollback in force. Raises HostError where it can't be read: then nothing may be published."""
     try:
-        document = read_note(layout, _HOLD)
-        if document is None:
+        content = read_state(layout, _HOLD)
+        if content is None:
             return None
         with parsing(layout.state / _HOLD):
+            document = json.loads(content)
             repositories = document["repositories"]
             if not isinstance(repositories, list | None):
                 raise TypeError("its repositories are no list")
@@ -88,11 +89,14 @@ def release_hold(layout: Layout) -> bool:
 
 def read_pins(layout: Layout) -> frozenset[str]:
     """The names of the snapshots that stay. Raises HostError where they can't be read: then nothing may be deleted."""
-    pins = read_note(layout, _PINS)
+    content = read_state(layout, _PINS)
+    if content is None:
+        return frozenset()
     with parsing(layout.state / _PINS):
-        if not isinstance(pins, list | None):
+        pins = json.loads(content)
+        if not isinstance(pins, list):
             raise TypeError("it is no list of snapshots")
-        return frozenset(map(str, pins or ()))
+        return frozenset(map(str, pins))
 
 
 def write_pins(layout: Layout, pins: frozenset[str]) -> None:

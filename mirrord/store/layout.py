@@ -40,6 +40,11 @@ class Layout:
         return self.root / "staging" / "trash"
 
     @property
+    def quarantine(self) -> Path:
+        """Damaged files that nothing has replaced yet: kept for a week."""
+        return self.root / "staging" / "quarantine"
+
+    @property
     def snapshots(self) -> Path:
         """One flat directory a publication."""
         return self.root / "snapshots"

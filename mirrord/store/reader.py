@@ -9,11 +9,13 @@ from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
 from mirrord.oci.platform import PlatformChoice
-from mirrord.store import content
+from mirrord.store import content, durable
 from mirrord.store.layout import Layout
 from mirrord.store.reading import read_file
 from mirrord.store.record import Record
+from mirrord.store.suspects import Suspects
 from mirrord.store.tree import Tree
+from mirrord.store.verify_mend import is_incomplete
 
 T = TypeVar("T")
 
@@ -25,10 +27,13 @@ class Reader:
         self.layout = layout
         self.tree = Tree(layout)
         self._threads = threads
+        self.suspects: Suspects | None = None
+        """What counts as absent though it is there; None until somebody asks."""
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Run one blocking call on a worker thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        """Run one blocking call on a worker thread. Raises HostError for an OSError that it does not deal with."""
+        with durable.any_host_error(self.layout.root):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def repositories(self) -> tuple[str, ...]:
         """The names served now."""
@@ -48,10 +53,21 @@ class Reader:
 
         def look() -> Mapping[str, tuple[Digest, ...]]:
             content.check_rooms(self.layout, repository)
-            found = {key: content.held_children(self.layout, repository, *image) for key, image in images.items()}
+            doubted = self._read_suspects().of(repository)
+            found = {
+                key: content.held_children(self.layout, repository, *image, doubted) for key, image in images.items()
+            }
             return {key: children for key, children in found.items() if children is not None}
 
         return await self.run(look)
+
+    def _read_suspects(self) -> Suspects:
+        """What counts as absent, read once; blocks."""
+        if self.suspects is None:
+            found = Suspects.load(self.layout)
+            left = frozenset(entry for entry in found.incomplete if is_incomplete(self.layout, entry))
+            self.suspects = Suspects(found.damaged, left)
+        return self.suspects
 
     async def read_manifest(self, repository: str, digest: Digest) -> Manifest | None:
         """A manifest the repository has. Raises HostError for damage."""
@@ -60,10 +76,14 @@ class Reader:
     async def read_blob(self, repository: str, blob: Descriptor) -> bytes:
         """A small blob that the repository has, whole. Raises HostError where it is absent or damaged."""
         path = self.layout.blob(repository, blob.digest)
-        try:
-            found = await self.run(lambda: read_file(self.layout.root, path, blob.size))
-        except FileNotFoundError:
-            found = b""
+
+        def read() -> bytes:
+            try:
+                return read_file(self.layout.root, path, blob.size)
+            except FileNotFoundError:
+                return b""
+
+        found = await self.run(read)
         if not blob.digest.matches(found):
             manifests = self.layout.manifests(repository)
             raise HostError(f"{path} is gone or damaged; remove what is left of it and {manifests}, and sync again")

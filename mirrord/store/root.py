@@ -50,13 +50,34 @@ def create(path: Path) -> Layout:
                 f"cannot create {path}: its parent {path.parent} is absent; create it, or mount its disk first"
             )
     if not present:
-        durable.make_directory(path)
-    if not layout.mark.exists():
-        mark = json.dumps({"schema": "mirrord.root/1", "format": FORMAT, "created": _now()}).encode() + b"\n"
-        durable.replace_file(layout.mark, mark, mode=0o644)
-        durable.sync_directory(path.parent)
+        _appear(layout)
+    elif not layout.mark.exists():
+        _mark(layout)
+    durable.sync_directory(path.parent)
     _make_rooms(layout)
     return layout
+
+
+def _appear(layout: Layout) -> None:
+    """Make an absent root by one rename, marked already: a kill must not leave a directory that counts as a stranger's.
+
+    Whoever was quicker has made it; what an earlier attempt left is taken up.
+    """
+    made = Layout(layout.root.with_name(f".{layout.root.name}.new"))
+    try:
+        durable.make_directory(made.root)
+        _mark(made)
+        durable.rename(made.root, layout.root)
+    except HostError:
+        if not layout.mark.exists():
+            raise
+        if durable.is_directory(made.root):
+            durable.remove_tree(made.root)
+
+
+def _mark(layout: Layout) -> None:
+    mark = json.dumps({"schema": "mirrord.root/1", "format": FORMAT, "created": _now()}).encode() + b"\n"
+    durable.replace_file(layout.mark, mark, mode=0o644)
 
 
 @contextlib.contextmanager
@@ -71,12 +92,14 @@ def hold(path: Path, command: str) -> Iterator[Root]:
     if not os.path.lexists(path):
         create(path)
     with _locked(layout):
-        _check_mark(layout)
-        _name_holder(layout.root / LOCK, {"pid": os.getpid(), "command": command, "since": _now()})
-        _make_rooms(layout)
-        _check_rooms(layout)
-        _check_filesystem(layout)
-        yield Root(layout, sweep(layout) + 1)
+        with durable.any_host_error(layout.root):
+            _check_mark(layout)
+            _name_holder(layout.root / LOCK, {"pid": os.getpid(), "command": command, "since": _now()})
+            _make_rooms(layout)
+            _check_rooms(layout)
+            _check_filesystem(layout)
+            root = Root(layout, sweep(layout) + 1)
+        yield root
 
 
 @contextlib.contextmanager
@@ -142,7 +165,7 @@ def _user(number: int) -> str:
         return f"#{number}"
 
 
-def _rooms(layout: Layout) -> Mapping[Path, int]:
+def rooms_of(layout: Layout) -> Mapping[Path, int]:
     """Every directory that a root has from its beginning, and its mode."""
     pool = layout.root / "pool"
     public = (pool, pool / "sha256", pool / "sha512", layout.content, layout.generations, layout.snapshots)
@@ -151,7 +174,7 @@ def _rooms(layout: Layout) -> Mapping[Path, int]:
 
 
 def _make_rooms(layout: Layout) -> None:
-    made = [durable.make_directory(directory, mode) for directory, mode in _rooms(layout).items()]
+    made = [durable.make_directory(directory, mode) for directory, mode in rooms_of(layout).items()]
     if any(made):
         with durable.Barrier(layout.root) as barrier:
             barrier.wait()
@@ -159,7 +182,7 @@ def _make_rooms(layout: Layout) -> None:
 
 def _check_rooms(layout: Layout) -> None:
     """Close what others could write into, and refuse what would lead a write out of the root."""
-    for directory, mode in _rooms(layout).items():
+    for directory, mode in rooms_of(layout).items():
         found = os.lstat(directory)
         if found.st_uid != os.geteuid():
             raise HostError(f"{directory} belongs to {_user(found.st_uid)}; expected {_user(os.geteuid())}: chown it")

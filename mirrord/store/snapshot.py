@@ -1,8 +1,9 @@
 """Snapshots: reading those on disk, building the next one, and the swap that publishes it."""
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -54,6 +55,17 @@ class Snapshot:
             "counts": {"repositories": len(self.generations), "tags": self.tags},
             "generations": dict(self.generations),
         }
+
+    def encode(self) -> bytes:
+        """The bytes of ``_snapshot.json``: the document, and the beginning of its hash, by which damage is found."""
+        content = json.dumps(self.document(), separators=(",", ":"))
+        check = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return json.dumps(self.document() | {"check": check}, separators=(",", ":")).encode()
+
+
+def catalog(names: Iterable[str]) -> bytes:
+    """The bytes of ``_catalog.json``."""
+    return json.dumps({"repositories": sorted(names)}, separators=(",", ":")).encode()
 
 
 def read_snapshot(layout: Layout, name: str) -> Snapshot:
@@ -116,9 +128,8 @@ def build_snapshot(layout: Layout, snapshot: Snapshot, serving: Mapping[str, str
     for name in snapshot.generations.keys() - set(unchanged):
         target = generation_path(layout, name, snapshot.generations[name])
         durable.symlink(str(target), staged / flat_name(name))
-    catalog = json.dumps({"repositories": sorted(snapshot.generations)}, separators=(",", ":"))
-    durable.write_file(staged / "_catalog.json", catalog.encode())
-    durable.write_file(staged / "_snapshot.json", json.dumps(snapshot.document(), separators=(",", ":")).encode())
+    durable.write_file(staged / "_catalog.json", catalog(snapshot.generations))
+    durable.write_file(staged / "_snapshot.json", snapshot.encode())
     durable.rename(staged, layout.snapshots / snapshot.name)
 
 

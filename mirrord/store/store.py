@@ -27,7 +27,9 @@ from mirrord.store.removal import Removed, apply_block
 from mirrord.store.retention import Retention
 from mirrord.store.root import Root, hold
 from mirrord.store.snapshot import Reason, UndurableError
+from mirrord.store.suspects import Suspects
 from mirrord.store.tombstones import Tombstones
+from mirrord.store.verify_mend import settled
 
 T = TypeVar("T")
 
@@ -108,7 +110,31 @@ class Store(Reader):
     async def complete(self, repository: str, manifest: Manifest, blobs: Sequence[Descriptor]) -> bool:
         """Make a manifest visible by digest: its blobs and children are there. False: bytes left the pool meanwhile."""
         await self.add_small(manifest.digest, manifest.raw)
-        return await self._completions.add(content.Completion(repository, manifest, tuple(blobs)))
+        is_done = await self._completions.add(content.Completion(repository, manifest, tuple(blobs)))
+        if is_done and self.suspects:
+            self.suspects = self.suspects.without(repository, manifest.digest)
+        return is_done
+
+    def settle(self) -> None:
+        """Take up what a repair that died left behind (blocks): nothing that its list names is trusted unhashed."""
+        before = Suspects.load(self.layout)
+        self.suspects = settled(self.layout, before)
+        if self.suspects != before:
+            self.suspects.save(self.layout)
+
+    def is_suspect(self, repository: str, manifest: Digest) -> bool:
+        """Whether a manifest counts as absent though it is there."""
+        return bool(self.suspects) and manifest in self.suspects.of(repository)
+
+    async def suspect(self, suspects: Suspects) -> None:
+        """Let these, and no others, count as absent; durable on return. Raises HostError."""
+        self.suspects = suspects
+        await self.run(lambda: suspects.save(self.layout))
+
+    async def amend(self, call: Callable[[int], T]) -> T:
+        """Run a repair of snapshots and generations: nobody publishes meanwhile; what it publishes has that number."""
+        async with self._publishing:
+            return await self._as_next(call)
 
     async def publish(self, changes: Sequence[Change], reason: Reason, brake: Brake | None = None) -> Published:
         """Publish changes on top of what is served now, but for what a rollback holds. Raises BrakeError, HostError."""
@@ -165,7 +191,6 @@ class Store(Reader):
             return
         async with lock:
             await self.run(lambda: collector.repository(name, tombstones))
-            await self.run(lambda: collector.prune(name))
 
     async def _remember(self, tombstones: Tombstones, result: Collected) -> None:
         """Without room for the list the grace of what was found only begins anew: a full disk can be collected."""
@@ -237,4 +262,5 @@ async def open_store(path: Path, *, command: str, threads: int, reserve: Reserve
         # Left from the inside out: first every worker ends what it does, then the lock goes.
         root = await asyncio.get_running_loop().run_in_executor(workers, held.enter_context, hold(path, command))
         async with Store(root, workers, reserve)._committing() as store:  # noqa: SLF001 - its own factory
+            await store.run(store.settle)
             yield store

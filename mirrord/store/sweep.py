@@ -1,13 +1,14 @@
 """What a writer clears away before it begins: the leavings of runs that died. Downloads worth resuming stay."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
 
 from mirrord.errors import HostError
 from mirrord.store import durable
-from mirrord.store.layout import CURRENT, LOCK, MARK, Layout, generation_sequence, snapshot_sequence
-from mirrord.store.snapshot import served_name
+from mirrord.store.layout import CURRENT, LOCK, MARK, Layout, flat_name, generation_sequence, snapshot_sequence
+from mirrord.store.snapshot import read_snapshot, served_name
 
 _TEMPORARY = tuple(f".{name}." for name in (CURRENT, LOCK, MARK))
 
@@ -29,8 +30,9 @@ def sweep(layout: Layout) -> int:
             durable.unlink(layout.state / name)
     _empty_trash(layout)
     for entry in os.scandir(layout.staging):
-        if entry.path != str(layout.trash) and not _is_resumable(entry):
+        if entry.path not in {str(layout.trash), str(layout.quarantine)} and not _is_resumable(entry):
             durable.remove_tree(Path(entry.path))
+    _empty_quarantine(layout)
     snapshots = [name for name in os.listdir(layout.snapshots) if snapshot_sequence(name) is not None]
     highest = max((snapshot_sequence(name) or 0 for name in snapshots), default=0)
     snapshots = _without_unpublished(layout, snapshots)
@@ -53,6 +55,14 @@ def _clear_generations(layout: Layout, published: set[tuple[str, str]] | None) -
             if published is not None and (flat, name) not in published:
                 durable.rename(layout.generations / flat / name, layout.trash / name)
     return highest
+
+
+def _empty_quarantine(layout: Layout) -> None:
+    """Remove damaged files that lay there long enough for somebody to look at; their ctime says since when."""
+    if durable.is_directory(layout.quarantine):
+        for entry in os.scandir(layout.quarantine):
+            if time.time() - entry.stat(follow_symlinks=False).st_ctime > PARTIAL_LIFETIME:
+                durable.remove_tree(Path(entry.path))
 
 
 def _empty_trash(layout: Layout) -> None:
@@ -78,12 +88,16 @@ def _is_resumable(entry: "os.DirEntry[str]") -> bool:
 def _without_unpublished(layout: Layout, snapshots: list[str]) -> list[str]:
     """Trash the snapshots that were built and never served: those after the served one. A power cut may have torn them.
 
-    Without a valid ``current`` none can be told apart, and all stay.
+    Where ``current`` is absent, none was served yet, unless one names the parent that was served before it: then
+    ``current`` was lost, none can be told apart, and all stay. So they do where it leads nowhere.
     """
     try:
-        served = snapshot_sequence(served_name(layout) or "")
+        name = served_name(layout)
     except HostError:
         return snapshots
+    if name is None and any(_parent_of(layout, snapshot) for snapshot in snapshots):
+        return snapshots
+    served = 0 if name is None else snapshot_sequence(name)
     if served is None:
         return snapshots
     late = {name for name in snapshots if (snapshot_sequence(name) or 0) > served}
@@ -92,10 +106,20 @@ def _without_unpublished(layout: Layout, snapshots: list[str]) -> list[str]:
     return [name for name in snapshots if name not in late]
 
 
+def _parent_of(layout: Layout, snapshot: str) -> str | None:
+    try:
+        return read_snapshot(layout, snapshot).parent
+    except HostError:  # torn by a power cut: it never was served
+        return None
+
+
 def _named_generations(layout: Layout, snapshots: list[str]) -> set[tuple[str, str]] | None:
     """Every (flat name, generation) a snapshot names; None where one can't be read: then nothing is cleared."""
     named: set[tuple[str, str]] = set()
     for snapshot in snapshots:
+        with contextlib.suppress(HostError):  # its links alone are what is served
+            noted = read_snapshot(layout, snapshot).generations
+            named.update((flat_name(repository), identity) for repository, identity in noted.items())
         directory = layout.snapshots / snapshot
         if not durable.is_directory(directory):
             return None

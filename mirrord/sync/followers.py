@@ -17,6 +17,8 @@ from mirrord.sync.walk import Walk
 SUFFIXES = (".sig", ".att", ".sbom", "")
 """Of the tag ``sha256-<hex>``: cosign's three kinds, and none for the fallback of the referrers API."""
 
+MAX_CHAIN = 8
+"""Followers of followers: an upstream that refuses lists could answer each guess with another to follow, for ever."""
 Entries = tuple[Mapping[str, Any], ...]
 """The descriptors a referrers document lists."""
 
@@ -63,13 +65,17 @@ class Following:
     """By subject, what its fallback tag lists."""
 
 
+_Follower = tuple[Held, Entries | None]
+"""A follower, and what it lists where it is a fallback tag. Its bytes are not kept: there may be many."""
+
+
 class Followers:
     """Finds and completes what follows the images of one repository, each follower once in a run."""
 
     def __init__(self, walk: Walk, listing: Listing) -> None:
         self._walk = walk
         self._listing = listing
-        self._found: dict[str, tuple[Held, Manifest] | None] = {}
+        self._found: dict[str, _Follower | None] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def of(self, held: Held) -> Following:
@@ -77,33 +83,35 @@ class Followers:
         tags: dict[str, Held] = {}
         referrers: dict[Digest, Entries] = {}
         new, seen = {held.digest, *held.children}, set[Digest]()
-        while new:
+        for _ in range(MAX_CHAIN):
             seen |= new
-            candidates = await self._listing.followers_of(new)
+            candidates = await self._listing.followers_of(new) if new else ()
             new = set()
             for tag in candidates:
                 found = await self._complete(tag, held.source)
                 if found is None:
                     continue
-                follower, manifest = tags[tag], _ = found
+                follower, entries = tags[tag], _ = found
                 subject = followed_digest(tag)
-                if manifest.kind.is_index and tag.count(".") == 0 and subject is not None:
-                    referrers[subject] = entries_of(manifest)
+                if entries is not None and subject is not None:
+                    referrers[subject] = entries
                 new |= {follower.digest, *follower.children} - seen
         return Following(tags, referrers)
 
-    async def _complete(self, tag: str, source: Source) -> tuple[Held, Manifest] | None:
+    async def _complete(self, tag: str, source: Source) -> _Follower | None:
         async with self._locks.setdefault(tag, asyncio.Lock()):
             if tag not in self._found:
                 self._found[tag] = await self._fetch(tag, source)
             return self._found[tag]
 
-    async def _fetch(self, tag: str, source: Source) -> tuple[Held, Manifest] | None:
+    async def _fetch(self, tag: str, source: Source) -> _Follower | None:
         try:
             manifest = await self._walk.registries.get_manifest(self._walk.upstream, tag)
         except NotFoundError:  # most of those that are guessed
             return None
-        return await self._walk.complete(manifest, PlatformChoice(), source), manifest
+        is_fallback = manifest.kind.is_index and tag.count(".") == 0
+        held = await self._walk.complete(manifest, PlatformChoice(), source)
+        return held, entries_of(manifest) if is_fallback else None
 
 
 def entries_of(fallback: Manifest) -> Entries:

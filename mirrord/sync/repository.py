@@ -68,7 +68,8 @@ class RepositoryRun:
         )
         self._walk = walk
         self._followers = Followers(walk, found.listing)
-        self._due = tools.notes.is_due(self.name)
+        is_damaged = tools.store.suspects is not None and bool(tools.store.suspects.of(self.name))
+        self._due = is_damaged or tools.notes.is_due(self.name)
         self._ready = Ready()
         self._now: dict[str, Held] = dict(found.record.tags) if found.record else {}
         """The tags as they will be served when all that is ready is."""

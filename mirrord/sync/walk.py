@@ -20,6 +20,11 @@ from mirrord.sync.transfer import Transfer
 
 _MAX_DEPTH = 4
 """Indexes within indexes."""
+MAX_BELOW = 20_000
+"""Entries of all indexes of one image together: indexes that list each other's children would multiply."""
+_AT_ONCE = 64
+"""Blobs or children of one manifest in work at once: a task for each of 20,000 would fill the memory."""
+_SHOWN = 20
 _MAX_CONFIG = 4 << 20
 _IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
@@ -35,6 +40,34 @@ class Part:
     children: tuple[Digest, ...] = ()
     """Manifests below it, at any depth."""
     platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(slots=True)
+class _Met:
+    """How many entries of indexes the walk of one image has met."""
+
+    entries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in an image a walk is."""
+
+    depth: int = 0
+    met: _Met = field(default_factory=_Met)
+
+    @property
+    def below(self) -> "_Place":
+        """One index deeper."""
+        return _Place(self.depth + 1, self.met)
+
+    def enter(self, index: str, entries: int) -> None:
+        """Take note of an index with so many ``entries``. Raises InvalidManifestError where that is too much."""
+        if self.depth >= _MAX_DEPTH:
+            raise InvalidManifestError(f"{index}: indexes nested deeper than {_MAX_DEPTH}")
+        self.met.entries += entries
+        if self.met.entries > MAX_BELOW:
+            raise InvalidManifestError(f"{index}: the indexes of this image list more than {MAX_BELOW} manifests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +88,7 @@ class Walk:
 
         Raises MirrordError: then the manifest is not visible (children that were completed are, and stay).
         """
-        part = await self._complete(manifest, choice, 0)
+        part = await self._complete(manifest, choice, _Place())
         return Held(
             digest=manifest.digest,
             kind=manifest.kind,
@@ -66,12 +99,12 @@ class Walk:
             source=source,
         )
 
-    async def _complete(self, manifest: Manifest, choice: PlatformChoice, depth: int) -> Part:
+    async def _complete(self, manifest: Manifest, choice: PlatformChoice, place: "_Place") -> Part:
         blocked = self.blocks.of_digests({manifest.digest, *(blob.digest for blob in manifest.blobs)})
         if blocked is not None:
             raise BlockedError(f"{blocked.what} is blocked since {blocked.since}: {blocked.why or 'no reason given'}")
         if manifest.kind.is_index:
-            return await self._complete_index(manifest, choice, depth)
+            return await self._complete_index(manifest, choice, place)
         blobs = [blob for blob in manifest.blobs if not blob.is_foreign]
         found = await self.store.survey(self.name, blobs)
         await _all(self.transfer.bring, [(self.upstream, blob) for blob in (*found.pooled, *found.absent)])
@@ -80,14 +113,14 @@ class Walk:
         platform = await self._platform_of(manifest)
         return Part(sizes, platforms=(platform,) if platform else ())
 
-    async def _complete_index(self, manifest: Manifest, choice: PlatformChoice, depth: int) -> Part:
-        if depth >= _MAX_DEPTH:
-            raise InvalidManifestError(f"{self.upstream}@{manifest.digest}: indexes nested deeper than {_MAX_DEPTH}")
+    async def _complete_index(self, manifest: Manifest, choice: PlatformChoice, place: "_Place") -> Part:
         chosen = manifest.chosen(choice)
+        place.enter(f"{self.upstream}@{manifest.digest}", len(chosen))
         if not manifest.offers(choice):
-            offered = ", ".join(sorted({str(c.platform) for c in manifest.children if c.platform}))
-            raise ConfigError(f"{self.upstream}@{manifest.digest} has none of the platforms {choice}; it has {offered}")
-        parts = await _all(self._complete_child, [(manifest, child, choice, depth) for child in chosen])
+            offered = sorted({str(c.platform) for c in manifest.children if c.platform})
+            shown = ", ".join(offered[:_SHOWN]) + (" and more" if len(offered) > _SHOWN else "")
+            raise ConfigError(f"{self.upstream}@{manifest.digest} has none of the platforms {choice}; it has {shown}")
+        parts = await _all(self._complete_child, [(manifest, child, choice, place.below) for child in chosen])
         await self._link(manifest, [])
         sizes = {manifest.digest: len(manifest.raw)}
         for part in parts:
@@ -101,14 +134,17 @@ class Walk:
         ]
         return Part(sizes, tuple(dict.fromkeys(below)), tuple(platforms))
 
-    async def _complete_child(self, parent: Manifest, child: Descriptor, choice: PlatformChoice, depth: int) -> Part:
+    async def _complete_child(
+        self, parent: Manifest, child: Descriptor, choice: PlatformChoice, place: "_Place"
+    ) -> Part:
         held = await self.store.read_manifest(self.name, child.digest)
-        if held is not None and not held.kind.is_index:  # present is complete
+        is_suspect = self.store.is_suspect(self.name, child.digest)
+        if held is not None and not held.kind.is_index and not is_suspect:  # present is complete
             blobs = [blob for blob in held.blobs if not blob.is_foreign]
             platform = None if child.platform else await self._platform_of(held)
             sizes = {blob.digest: blob.size for blob in blobs} | {held.digest: len(held.raw)}
             return Part(sizes, platforms=(platform,) if platform else ())
-        return await self._complete(held or await self._get_child(parent, child), choice, depth + 1)
+        return await self._complete(held or await self._get_child(parent, child), choice, place)
 
     async def _get_child(self, parent: Manifest, child: Descriptor) -> Manifest:
         try:
@@ -142,13 +178,21 @@ class Walk:
 
 
 async def _all(call: Callable[..., Coroutine[Any, Any, Any]], arguments: list[tuple[Any, ...]]) -> list[Any]:
-    """Run ``call`` with each of ``arguments`` at once; the first failure cancels the others and is raised alone."""
+    """Run ``call`` with each of ``arguments``, some at once; a first failure cancels the others and is raised alone."""
+    results: list[Any] = [None] * len(arguments)
+    waiting = iter(enumerate(arguments))
+
+    async def work() -> None:
+        for number, each in waiting:
+            results[number] = await call(*each)
+
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(call(*each)) for each in arguments]
+            for _ in range(min(_AT_ONCE, len(arguments))):
+                tasks.create_task(work())
     except ExceptionGroup as failed:
         errors = [error for error in failed.exceptions if isinstance(error, MirrordError)]
         if len(errors) == len(failed.exceptions):
             raise errors[0] from None
         raise
-    return [task.result() for task in running]
+    return results

@@ -1,15 +1,20 @@
-"""A mirror on its way from one state to the next, for runs that are killed, hindered and cut off."""
+"""Mirrors on their way from one state to the next, for runs that are killed, hindered and cut off."""
 
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.crash import Ground, World
 from support.mirror import Mirror
 from support.paced import Paced
+from support.undisturbed import Undisturbed
 from support.warm import Warm
 
 LIMITS = "{attempts: 1, concurrency: 1}"
 """One request at a time and one thread for the disk, so that each run makes the same calls in the same order."""
+_MEMORY = "/dev/shm"  # noqa: S108 - a private directory is made in it
 
 
 @pytest.fixture(scope="session")
@@ -20,10 +25,40 @@ def warm() -> Iterator[Warm]:
 
 
 @pytest.fixture(scope="session")
-def ground(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """One ground for all tests of this worker: each begins with ``ground.fresh()``."""
+def place() -> Iterator[Path]:
+    """A directory in memory, where that can be had: kills and errors don't ask what is durable."""
+    with tempfile.TemporaryDirectory(prefix="mirrord-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as made:
+        yield Path(made)
+
+
+def _ground(place: Path, warm: Warm, world: World) -> Iterator[Ground]:
     upstream = Paced()
+    place.mkdir()
     with upstream.in_background():
-        ground = Ground(Mirror(tmp_path_factory.mktemp("crash"), upstream.url, LIMITS), upstream, warm, World.of("w"))
+        ground = Ground(Mirror(place, upstream.url, LIMITS), upstream, warm, world)
         ground.prepare()
         yield ground
+
+
+@pytest.fixture(scope="session")
+def update(warm: Warm, place: Path) -> Iterator[Ground]:
+    """A run that adds, changes and removes images of every kind; each test begins with ``fresh()``."""
+    yield from _ground(place / "update", warm, World.of("update"))
+
+
+@pytest.fixture(scope="session")
+def first(warm: Warm, place: Path) -> Iterator[Ground]:
+    """The first run of all: it makes the root too."""
+    yield from _ground(place / "first", warm, World.of("first").first())
+
+
+@pytest.fixture(scope="session")
+def of_update(update: Ground, place: Path) -> Undisturbed:
+    """The calls of the run ``update`` when nothing disturbs it."""
+    return Undisturbed.of(update, place / "trace")
+
+
+@pytest.fixture(scope="session")
+def of_first(first: Ground, place: Path) -> Undisturbed:
+    """The calls of the run ``first`` when nothing disturbs it."""
+    return Undisturbed.of(first, place / "trace")

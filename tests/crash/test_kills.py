@@ -1,83 +1,79 @@
 """A run is killed at each of its system calls: what is served stays whole, and the next run makes up for it."""
 
 import signal
-from dataclasses import dataclass
-from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from support.counts import count
 from support.crash import Ground
-from support.strace import Injection, counted, traced
+from support.strace import Injection, traced
+from support.undisturbed import CALLS, Undisturbed
 
-CALLS = (
-    "fsync",
-    "syncfs",
-    "linkat",
-    "rename",
-    "unlink",
-    "unlinkat",
-    "symlink",
-    "mkdir",
-    "rmdir",
-    "ftruncate",
-    "write",
-    "writev",
-)
-RELATIVES = ("fdatasync", "link", "renameat", "renameat2", "symlinkat", "mkdirat", "pwrite64", "pwritev", "pwritev2")
-"""Other calls that do the same: an undisturbed run makes none of them, else they belong among the others."""
-PAUSE = "delay_enter=200000"
-"""Microseconds."""
-PARTS = {"linkat": 6, "unlink": 4, "mkdir": 3, "fsync": 2, "write": 3}
-POINTS = [(call, part) for call in CALLS for part in range(PARTS.get(call, 1))]
+SAMPLE = {"fsync": 2, "linkat": 5, "mkdir": 5, "unlink": 5, "write": 4}
+"""Of calls that a run makes often, every so manieth is tried in the short suite; all are in the long one."""
+BEGINNING = {"fsync": 3, "mkdir": 11, "rename": 3, "syncfs": 2, "symlink": 2, "write": 3}
+"""Calls of a first run that are tried in the short suite: those that make the root."""
+PARTS = 5
+"""Tests among which the points of one call are divided, in the long suite."""
 
 
-@dataclass(frozen=True, slots=True)
-class Undisturbed:
-    """What the thread that does all disk work does in an undisturbed run."""
-
-    calls: Counter[str]
-    pause: Injection
-    """The disk is slow for once: meanwhile small files gather, and are made durable as one batch."""
-
-
-@pytest.fixture(scope="session")
-def undisturbed(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """Count the calls of a run."""
-    log = tmp_path_factory.mktemp("strace") / "log"
-
-    def trace(*injections: Injection) -> list[str]:
-        ground.fresh()
-        run = ground.begin()
-        with traced(run.process, log, (*CALLS, *RELATIVES, "fchmod"), *injections):
-            run.go()
-            ended = run.wait()
-        assert ended.status == 0, ended.words
-        return log.read_text().splitlines()
-
-    files = [line for line in trace() if " fchmod(" in line]
-    first = next(number for number, line in enumerate(files, 1) if any(digest in line for digest in ground.world.many))
-    pause = Injection(("fchmod",), PAUSE, str(first))
-    trace(pause)
-    found = counted(log)
-    assert len(found) == 1, "more than one thread works on the disk: strace would count for each by itself"
-    (calls,) = found.values()
-    assert not calls.keys() & set(RELATIVES)
-    assert calls["syncfs"] == 2, "no batch of small files was made durable at once"
-    return Undisturbed(calls, pause)
-
-
-@pytest.mark.parametrize(("call", "part"), POINTS)
-def test_killed(ground: Ground, undisturbed: Undisturbed, tmp_path: Path, call: str, part: int) -> None:
-    """Nothing lost: killed before any one call, the served tree is closed and true, the next run succeeds and its
-    result is that of an undisturbed run, with nothing left behind."""
-    points = range(1 + part, undisturbed.calls[call] + 1, PARTS.get(call, 1))
-    assert undisturbed.calls[call]
+def kill(ground: Ground, undisturbed: Undisturbed, call: str, points: Iterable[int], log: Path) -> int:
+    """Kill the run before its N-th ``call``, for each of ``points``, and check all there is to check; give how many."""
+    killed = 0
     for number in points:
         ground.fresh()
         run = ground.begin()
-        with traced(run.process, tmp_path / "log", (call, "fchmod"), undisturbed.pause, Injection((call,), "signal=SIGKILL", str(number))):
+        injections = (*undisturbed.pause_for(call), Injection((call,), "signal=SIGKILL", str(number)))
+        with traced(run.process, log, (call, "fchmod"), *injections):
             run.go()
             ended = run.wait()
-        assert ended.status == -signal.SIGKILL, f"{call} {number}: {ended.words}"
+        assert ended.status == -signal.SIGKILL, f"{call} {number} was not reached: {ended.words}"
         ground.check_served()
         ground.check_next_run()
+        killed += 1
+    return killed
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_killed_at_some_calls(
+    update: Ground, of_update: Undisturbed, place: Path, call: str, request: pytest.FixtureRequest
+) -> None:
+    """Nothing lost: the served tree is closed and true after a kill, the next run succeeds, and what it leaves is what
+    an undisturbed run leaves, with nothing lying around."""
+    total = of_update.calls[call]
+    killed = kill(update, of_update, call, range(1, total + 1, SAMPLE.get(call, 1)), place / "log")
+    count(request, "killed", call, killed, total)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("call", CALLS)
+def test_killed_at_every_call(
+    update: Ground, of_update: Undisturbed, place: Path, call: str, part: int, request: pytest.FixtureRequest
+) -> None:
+    """Nothing lost: as many points are killed as an undisturbed run has."""
+    total = of_update.calls[call]
+    points = range(1 + part, total + 1, PARTS)
+    assert kill(update, of_update, call, points, place / "log") == len(points)
+    count(request, "killed", call, len(points), total)
+
+
+@pytest.mark.parametrize("call", BEGINNING)
+def test_killed_while_the_root_is_made(
+    first: Ground, of_first: Undisturbed, place: Path, call: str, request: pytest.FixtureRequest
+) -> None:
+    """A first run that is killed leaves no root or one: never a directory that the next run refuses as a stranger's."""
+    killed = kill(first, of_first, call, range(1, BEGINNING[call] + 1), place / "log")
+    count(request, "killed in a first run", call, killed, of_first.calls[call])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("call", CALLS)
+def test_killed_at_every_call_of_a_first_run(
+    first: Ground, of_first: Undisturbed, place: Path, call: str, request: pytest.FixtureRequest
+) -> None:
+    """Before there is anything to serve, a kill leaves nothing, or nothing that the next run stumbles over."""
+    total = of_first.calls[call]
+    assert kill(first, of_first, call, range(1, total + 1), place / "log") == total
+    count(request, "killed in a first run", call, total, total)

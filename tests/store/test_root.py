@@ -114,6 +114,7 @@ def test_a_generation_no_snapshot_names_is_cleared(tmp_path: Path) -> None:
     snapshot = layout.snapshots / "00000001-20260101T000000Z"
     snapshot.mkdir()
     (snapshot / "app").symlink_to(f"../../generations/app/{named}")
+    layout.current.symlink_to(f"snapshots/{snapshot.name}")
     with hold(layout.root, "test"):
         assert os.listdir(layout.generations / "app") == [named]
 

@@ -110,6 +110,11 @@ class World:
         )
 
 
+    def first(self) -> "World":
+        """The same, but that there is no root before, and the run makes the earlier state of it."""
+        return World(State((), ()), self.before, b"", frozenset())
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What a root holds, as far as two runs of the same content must agree."""
@@ -199,14 +204,16 @@ class Ground:
 
     def prepare(self) -> None:
         """Mirror the state before, keep a copy of it, and find out what an undisturbed run makes of it."""
-        self._turn_to(self.world.before)
-        self._succeed()
-        self.before = Listing.of(self.root)
-        partial = Layout(self.root).partial(Digest.of(self.world.big))
-        partial.write_bytes(bytes(4096))  # as after a power cut: a download that will be resumed, found wrong, begun anew
-        partial.chmod(0o600)
-        shutil.rmtree(self._saved, ignore_errors=True)
-        self._copy(self.root, self._saved)
+        self.before = Listing({}, {}, frozenset(), ())
+        if self.world.before.images:
+            self._turn_to(self.world.before)
+            self._succeed()
+            self.before = Listing.of(self.root)
+            partial = Layout(self.root).partial(Digest.of(self.world.big))
+            partial.write_bytes(bytes(4096))  # as a power cut leaves it: it is resumed, found wrong, and begun anew
+            partial.chmod(0o600)
+            shutil.rmtree(self._saved, ignore_errors=True)
+            self._copy(self.root, self._saved)
         self._turn_to(self.world.after)
         self._succeed()
         self.after = Listing.of(self.root)
@@ -214,7 +221,8 @@ class Ground:
     def fresh(self) -> None:
         """Have the state before again."""
         shutil.rmtree(self.root, ignore_errors=True)
-        self._copy(self._saved, self.root)
+        if self._saved.exists():
+            self._copy(self._saved, self.root)
 
     def begin(self) -> Begun:
         """Have the run under test ready; it will make the same system calls in the same order each time."""
@@ -261,7 +269,8 @@ class Ground:
         self.upstream.repositories.clear()
         for repository, built, tags in state.images:
             self.upstream.push(repository, built, *tags)
-        self.upstream.when(f"GET .*{Digest.of(self.world.big)}", then=self.upstream.in_pieces(self.world.big))
+        if self.world.big:
+            self.upstream.when(f"GET .*{Digest.of(self.world.big)}", then=self.upstream.in_pieces(self.world.big))
         self.mirror.configure(*state.wanted)
 
     def _command(self) -> tuple[str, ...]:

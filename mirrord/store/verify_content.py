@@ -1,0 +1,214 @@
+"""Every repository's content: its links into the pool, its manifests, and whether it has all its generations name.
+
+Bytes are hashed here only where a file is not the pool's own.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirrord.errors import InvalidDigestError, InvalidManifestError
+from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Kind, Manifest, parse_manifest
+from mirrord.oci.reference import is_local_name
+from mirrord.store import durable
+from mirrord.store.blocks import Blocks
+from mirrord.store.layout import Layout, parse_manifest_name
+from mirrord.store.record import Record
+from mirrord.store.verify_finding import Damage, Found, Lost
+from mirrord.store.verify_history import History, true_record
+from mirrord.store.verify_look import Eye, Place
+from mirrord.store.verify_pool import Inode, PoolCheck
+
+_ROOMS = ("_blobs", "_manifests")
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """A manifest that a repository has, and that is right."""
+
+    kind: Kind
+    lost: tuple[Digest, ...]
+    """Its blobs that are absent or wrong."""
+
+
+@dataclass(slots=True)
+class _Repository:
+    """What is known of one repository while it is looked at."""
+
+    name: str
+    wrong: set[Digest] = field(default_factory=set)
+    """Blobs that are there, and not what they should be."""
+    present: dict[Digest, _Present] = field(default_factory=dict)
+    listed: dict[Digest, Kind] = field(default_factory=dict)
+    """The kind that an index says of each of its children."""
+
+
+@dataclass(slots=True)
+class ContentCheck:
+    """One pass over all repositories."""
+
+    layout: Layout
+    eye: Eye
+    pool: PoolCheck
+    history: History
+    blocks: Blocks
+    repositories: set[str] = field(default_factory=set)
+    """Those found on disk."""
+    _right: set[Inode] = field(default_factory=set)
+    """Files with several links that are not the pool's, and were hashed already."""
+
+    def rooms(self, found: Found) -> Iterator[int]:
+        """Check the directories above the repositories' own, and find the repositories."""
+        named = {str(parent) for name in self.history.named for parent in (Path(name), *Path(name).parents)}
+        waiting = [(self.layout.content, "")]
+        while waiting:
+            directory, name = waiting.pop()
+            for entry in self.eye.names(found, Place(directory, "a directory of content", durable.DIRECTORY_MODE)):
+                path, deeper = directory / entry, f"{name}/{entry}".lstrip("/")
+                if entry in _ROOMS and name:
+                    self.repositories.add(name)
+                elif not is_local_name(deeper) or not (deeper in named or durable.is_directory(path)):
+                    self.eye.foreign(found, path)
+                elif self.eye.directory(found, Place(path, "a directory of content", durable.DIRECTORY_MODE)):
+                    waiting.append((path, deeper))
+            yield 0
+
+    def repository(self, name: str, found: Found) -> Iterator[int]:
+        """Check one repository."""
+        seen = _Repository(name)
+        yield from self._blobs(seen, found)
+        yield from self._manifests(seen, found)
+        for identity in sorted(self.history.named.get(name, ())):
+            record = self.blocks.leave(true_record(self.layout, name, identity))
+            if record is not None:
+                self._demand_all(seen, record, self.history.mark(name, identity), found)
+            yield 0
+        for each in found.incomplete:
+            if (name, each.digest) not in found.names:
+                for blob in seen.present[each.digest].lost:
+                    found.name(name, blob, f"{name}@{each.digest}")
+
+    def _blobs(self, seen: _Repository, found: Found) -> Iterator[int]:
+        for path in self._files(self.layout.blobs(seen.name), found):
+            try:
+                digest = Digest.parse(path.name)
+            except InvalidDigestError:
+                self.eye.foreign(found, path)
+                continue
+            is_right = yield from self._file(seen.name, path, digest, found)
+            if not is_right:
+                seen.wrong.add(digest)
+
+    def _manifests(self, seen: _Repository, found: Found) -> Iterator[int]:
+        for path in self._files(self.layout.manifests(seen.name), found):
+            parsed = parse_manifest_name(path.name)
+            if parsed is None:
+                self.eye.foreign(found, path)
+                continue
+            digest, kind = parsed
+            is_right = yield from self._file(seen.name, path, digest, found)
+            place = Place(path, f"a manifest of kind {kind}", digest=digest, repository=seen.name)
+            manifest = self._parsed(place, digest, kind, found) if is_right else None
+            if manifest is not None:
+                lost = tuple(self._lost_blobs(seen, manifest, found))
+                seen.present[digest] = _Present(kind, lost)
+                if lost:
+                    found.incomplete.add(Lost(seen.name, digest, kind))
+                for child in manifest.children:
+                    kind_of_child = Kind.of_media_type(child.media_type)
+                    if kind_of_child is not None:
+                        seen.listed[child.digest] = kind_of_child
+
+    def _files(self, room: Path, found: Found) -> Iterable[Path]:
+        place = Place(room, "a directory of content", durable.DIRECTORY_MODE)
+        if self.eye.status(found, place) is None or not self.eye.directory(found, place):
+            return ()  # what should be in it is missed by those who name it
+        return (room / name for name in self.eye.names(found, place))
+
+    def _file(self, name: str, path: Path, digest: Digest, found: Found) -> Generator[int, None, bool]:
+        """Check one file against the pool's: the same one, or one with the same bytes."""
+        place = Place(path, "a link to the pool's file", digest=digest, repository=name)
+        status = self.eye.status(found, place)
+        if status is None or not self.eye.is_regular(found, place, status):
+            return False
+        inode = (status.st_dev, status.st_ino)
+        pooled = Place(self.layout.pooled(digest), "a file of the pool: a repository has it", digest=digest)
+        in_pool = self.eye.status(found, pooled)
+        if in_pool is not None and inode == (in_pool.st_dev, in_pool.st_ino):
+            if self.pool.wrong.get(digest) == inode:
+                self.eye.report(found, place, Damage.BYTES, str(digest), f"the same bytes as {pooled.path.name}'s")
+                return False
+            return True
+        self.eye.permissions(found, place, status)
+        is_right = inode in self._right or (yield from self.pool.hashes(found, place, digest))
+        if is_right and status.st_nlink > 1:
+            self._right.add(inode)
+        if in_pool is None and self.eye.status(found, place) is not None:
+            self.eye.report(found, pooled, Damage.MISSING, pooled.what)
+        elif in_pool is not None and is_right and status.st_nlink == 1:
+            self.eye.report(found, place, Damage.APART, "one file with the pool's")
+        return is_right
+
+    def _parsed(self, place: Place, digest: Digest, kind: Kind, found: Found) -> Manifest | None:
+        raw = self.eye.contents(found, place, MAX_MANIFEST_SIZE + 1)
+        if raw is None:
+            return None
+        try:
+            manifest = parse_manifest(raw, kind.media_type, digest.algorithm)
+        except InvalidManifestError as error:
+            self.eye.report(found, place, Damage.DOCUMENT, place.what, str(error))
+            return None
+        if manifest.digest != digest:
+            self.eye.report(found, place, Damage.BYTES, str(digest), f"bytes that hash to {manifest.digest}")
+            return None
+        if manifest.kind is not kind:
+            self.eye.report(found, place, Damage.LINK, place.what, f"one of kind {manifest.kind}")
+            return None
+        return manifest
+
+    def _lost_blobs(self, seen: _Repository, manifest: Manifest, found: Found) -> Iterator[Digest]:
+        for blob in manifest.blobs:
+            if blob.is_foreign:
+                continue
+            path = self.layout.blob(seen.name, blob.digest)
+            place = Place(path, f"a blob of {manifest.digest}", digest=blob.digest, repository=seen.name)
+            if blob.digest in seen.wrong:
+                yield blob.digest
+            elif self.eye.status(found, place) is None:
+                self.eye.report(found, place, Damage.MISSING, place.what)
+                yield blob.digest
+
+    def _demand_all(self, seen: _Repository, record: Record, mark: str, found: Found) -> None:
+        """Miss what ``record`` names and the repository has not."""
+        name = record.name
+        images = {f"{name}:{tag}{mark}": held for tag, held in record.tags.items()}
+        images |= {f"{name}@{digest}{mark}": held for digest, held in record.digests.items()}
+        for image, held in images.items():
+            self._demand(seen, Lost(name, held.digest, held.kind), image, found)
+            for child in held.children:
+                self._demand(seen, Lost(name, child, None), image, found)
+        for subject, entries in record.referrers.items():
+            self._demand_referrers(seen, entries, f"{name}@{subject}{mark}, which it refers to", found)
+
+    def _demand_referrers(
+        self, seen: _Repository, entries: Iterable[Mapping[str, object]], image: str, found: Found
+    ) -> None:
+        for entry in entries:
+            kind = Kind.of_media_type(str(entry.get("mediaType", "")))
+            self._demand(seen, Lost(seen.name, Digest.parse(str(entry["digest"])), kind), image, found)
+
+    def _demand(self, seen: _Repository, wanted: Lost, image: str, found: Found) -> None:
+        digest, held = wanted.digest, seen.present.get(wanted.digest)
+        if held is not None and wanted.kind in {None, held.kind}:
+            for lost in (*held.lost, digest) if held.lost else ():
+                found.name(seen.name, lost, image)
+            return
+        kind = wanted.kind or seen.listed.get(digest)
+        found.lost.add(Lost(seen.name, digest, kind))
+        found.name(seen.name, digest, image)
+        room = self.layout.manifests(seen.name)
+        path = room / str(digest) if kind is None else self.layout.manifest(seen.name, digest, kind)
+        place = Place(path, "a manifest that a generation names", digest=digest, repository=seen.name)
+        if self.eye.status(found, place) is None:
+            self.eye.report(found, place, Damage.MISSING, place.what)
