@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 app.callback()(globals_)
 
-_FAMILIES = ("sync", "images", "snapshots", "blocks", "upkeep", "check", "serve", "demo")
+_FAMILIES = ("sync", "images", "snapshots", "blocks", "upkeep", "verify", "check", "serve", "demo")
 """Modules of this package, each of which registers its commands when it is imported; `--help` lists them so."""
 
 

@@ -41,7 +41,7 @@ class Wish:
 
 async def carry_out(config: Config, root: Path, wish: Wish, invocation: Invocation) -> Report:
     """Run one sync and give its report. Raises MirrordError."""
-    _set_up_log(config, invocation)
+    set_up_log(config, invocation)
     images = images_of(config)
     progress = Progress()
     threads = min(config.limits.concurrency, MAX_THREADS)
@@ -62,8 +62,8 @@ async def carry_out(config: Config, root: Path, wish: Wish, invocation: Invocati
             return await run_sync(config, await plans(store), store, progress, words, wish.brake)
 
 
-def _set_up_log(config: Config, invocation: Invocation) -> None:
-    """On a terminal the bar tells the story, and the log only what went wrong; elsewhere the log tells it."""
+def set_up_log(config: Config, invocation: Invocation) -> None:
+    """Send events to standard error: on a terminal what went wrong, for the bar tells the story; elsewhere all."""
     levels: list[events.Level] = ["error", "warning", "info", "debug"]
     usual = "warning" if sys.stderr.isatty() else config.log.level
     place = levels.index(usual) + invocation.verbosity

@@ -43,7 +43,7 @@ _REGISTRY = (
     "proxy",
 )
 _SERVE = ("tls", "htpasswd", "allow", "requests_per_second", "connections", "status")
-_SECTIONS = ("control", "timezone", "verify", "notify", "metrics")
+_SECTIONS = ("control", "timezone", "verify.schedule", "notify", "metrics")
 
 _UNBUILT: dict[str, Callable[[Node], bool]] = {
     **dict.fromkeys(_SECTIONS, _asks),

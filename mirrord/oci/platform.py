@@ -33,7 +33,8 @@ class Platform:
         parts = text.split("/")
         if len(parts) not in {2, 3} or not all(_PART.fullmatch(part) for part in parts):
             message = (
-                f"{text!r} is not a platform; expected os/architecture or os/architecture/variant, e.g. linux/arm64/v8"
+                f"{text[:100]!r} is not a platform; "
+                "expected os/architecture or os/architecture/variant, e.g. linux/arm64/v8"
             )
             raise InvalidPlatformError(message)
         return cls(*parts)

@@ -14,6 +14,8 @@ MAX_DEPTH = 10
 """Components of a local name: nginx's maps are rendered that deep."""
 
 _MAX_PORT = 65_535
+_SHOWN = 150
+"""Characters of a name that an error shows."""
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -62,16 +64,17 @@ class Repository:
         found = _HOST.fullmatch(host)
         if not found or not 0 < int(found["port"] or 1) <= _MAX_PORT:
             raise InvalidReferenceError(
-                f"{name!r}: {host!r} is not a registry host; expected a name such as quay.io, or one with a port"
+                f"{_shown(name)}: {_shown(host)} is not a registry host; "
+                "expected a name such as quay.io, or one with a port"
             )
         if not _PATH.fullmatch(path):
             message = (
-                f"{name!r} is not a repository name; expected lower-case components joined by /, "
+                f"{_shown(name)} is not a repository name; expected lower-case components joined by /, "
                 "each of a-z and 0-9 with single . _ __ or - in between"
             )
             raise InvalidReferenceError(message)
         if len(host) + 1 + len(path) > MAX_NAME:
-            raise InvalidReferenceError(f"{name[:40]!r}… is longer than the {MAX_NAME} characters a name may have")
+            raise InvalidReferenceError(f"{_shown(name)} is longer than the {MAX_NAME} characters a name may have")
         return cls(host, path)
 
     def local_name(self) -> str:
@@ -118,19 +121,25 @@ class Reference:
             try:
                 digest = Digest.parse(digest_text)
             except InvalidDigestError as error:
-                raise InvalidReferenceError(f"{text!r}: {error}") from error
+                raise InvalidReferenceError(f"{_shown(text)}: {error}") from error
         head, colon, tag = rest.rpartition(":")
         if not colon or "/" in tag:
             head, tag = rest, ""
         elif not is_tag(tag):
             raise InvalidReferenceError(
-                f"{text!r}: {tag!r} is not a tag; expected at most 128 of A-Z a-z 0-9 . _ -, not beginning with . or -"
+                f"{_shown(text)}: {_shown(tag)} is not a tag; "
+                "expected at most 128 of A-Z a-z 0-9 . _ -, not beginning with . or -"
             )
         return cls(Repository.parse(head), tag or None, digest)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.repository}{tag}@{self.digest}" if self.digest else f"{self.repository}{tag}"
+
+
+def _shown(text: str) -> str:
+    """A text as an error shows it: whoever wrote it may have written a lot."""
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from mirrord.oci.digest import Digest
 from mirrord.store.layout import Layout
 from mirrord.store.reading import parsing
 from mirrord.store.record import Held, Record
-from mirrord.store.state import read_note, write_state
+from mirrord.store.state import read_state, write_state
 
 _FILE = "blocks.json"
 
@@ -90,9 +90,14 @@ class Blocks:
 
 def read_blocks(layout: Layout) -> Blocks:
     """The blocks in force. Raises HostError where they can't be read: then nothing may be published."""
-    documents = read_note(layout, _FILE)
+    content = read_state(layout, _FILE)
+    if content is None:
+        return Blocks()
     with parsing(layout.state / _FILE):
-        return Blocks(tuple(_read(document) for document in documents or ()))
+        documents = json.loads(content)
+        if not isinstance(documents, list):
+            raise TypeError("it is no list of blocks")
+        return Blocks(tuple(map(_read, documents)))
 
 
 def write_blocks(layout: Layout, blocks: Blocks) -> None:

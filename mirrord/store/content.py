@@ -1,7 +1,7 @@
 """A repository's content: which blobs and manifests it has, and the order in which new ones appear (B2)."""
 
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def has_manifest(layout: Layout, repository: str, digest: Digest, size: int | No
 
 
 def held_children(
-    layout: Layout, repository: str, digest: Digest, choice: PlatformChoice, suspects: Set[Digest]
+    layout: Layout, repository: str, digest: Digest, choice: PlatformChoice, suspects: frozenset[Digest]
 ) -> tuple[Digest, ...] | None:
     """The manifests below a complete image, at any depth; None where the image is not complete.
 

@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -162,7 +162,8 @@ def make_directory(path: Path, mode: int = DIRECTORY_MODE) -> bool:
             os.mkdir(path, mode)
         except FileExistsError:
             if not is_directory(path):
-                raise
+                message = f"{path} is no directory, or a link to one; expected one that mirrord made: remove it"
+                raise HostError(message) from None
             return False
     set_mode(path, mode)
     return True
@@ -227,29 +228,34 @@ def link(source: Path, target: Path) -> None:
         raise host_error("link", target, error) from error
 
 
-def link_symlinks(names: Iterable[str], source: Path, target: Path) -> None:
-    """Hardlink each symlink ``source/<name>`` to ``target/<name>`` itself, never what it points to."""
+def link_symlinks(links: Mapping[str, str], source: Path, target: Path) -> None:
+    """Have in ``target`` a symlink of each name that says what ``links`` has for it: a hardlink of ``source``'s.
+
+    Where that says something else, or is no symlink, somebody tampered with it, and a fresh one is made.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     with host_errors("link into", target):
         from_directory = os.open(source, flags)
         try:
             to_directory = os.open(target, flags)
             try:
-                for name in names:
-                    _link_symlink(name, from_directory, to_directory)
+                for name, said in links.items():
+                    _link_symlink(name, said, from_directory, to_directory)
             finally:
                 os.close(to_directory)
         finally:
             os.close(from_directory)
 
 
-def _link_symlink(name: str, source: int, target: int) -> None:
+def _link_symlink(name: str, said: str, source: int, target: int) -> None:
     try:
-        os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        if os.readlink(name, dir_fd=source) == said:
+            os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+            return
     except OSError as error:
-        if error.errno != errno.EMLINK:
+        if error.errno not in {errno.EMLINK, errno.EINVAL, errno.ENOENT}:
             raise
-        os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+    os.symlink(said, name, dir_fd=target)
 
 
 def symlink(target: str, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,19 +35,19 @@ def build_generation(layout: Layout, record: Record, sequence: int, previous: tu
 
 def _write_tags(layout: Layout, record: Record, target: Path, previous: tuple[str, Record] | None) -> None:
     durable.make_directory(target)
-    unchanged: list[str] = []
+    links = {tag: tag_target(record.name, held.digest, held.kind) for tag, held in record.tags.items()}
+    unchanged: dict[str, str] = {}
     if previous is not None:
         identity, old = previous
         source = layout.generations / flat_name(record.name) / identity / "tags"
-        unchanged = [
-            tag
+        unchanged = {
+            tag: links[tag]
             for tag, held in record.tags.items()
             if (before := old.tags.get(tag)) is not None and (before.digest, before.kind) == (held.digest, held.kind)
-        ]
+        }
         durable.link_symlinks(unchanged, source, target)
-    for tag in record.tags.keys() - set(unchanged):
-        held = record.tags[tag]
-        durable.symlink(tag_target(record.name, held.digest, held.kind), target / tag)
+    for tag in links.keys() - unchanged.keys():
+        durable.symlink(links[tag], target / tag)
 
 
 def _write_referrers(record: Record, target: Path) -> None:
@@ -87,6 +86,6 @@ def load_record(layout: Layout, path: Path, name: str) -> Record:
         return record
 
 
-def generation_path(layout: Layout, name: str, identity: str) -> Path:
-    """Where a generation lies, as a snapshot's link says it: ``../../generations/<flat>/<id>``."""
-    return Path(os.pardir, os.pardir, layout.generations.name, flat_name(name), identity)
+def generation_target(name: str, identity: str) -> str:
+    """Where a generation lies, as a snapshot's link says it."""
+    return f"../../generations/{flat_name(name)}/{identity}"

@@ -15,7 +15,7 @@ from mirrord.store import durable
 from mirrord.store.blocks import Blocks, read_blocks
 from mirrord.store.change import Brake, Change, rebased
 from mirrord.store.generation import build_generation, read_record
-from mirrord.store.layout import Layout, flat_name
+from mirrord.store.layout import Layout, flat_name, snapshot_sequence
 from mirrord.store.record import Record
 from mirrord.store.snapshot import Reason, Snapshot, build_snapshot, read_snapshot, served_name, snapshot_name, swap
 
@@ -82,7 +82,7 @@ def publish(
         snapshot = _snapshot(sequence, reason, serving, kept | built, tags)
         build_snapshot(layout, snapshot, generations)
         barrier.wait()  # B3: all that the snapshot names is durable
-    swap(layout, snapshot)
+        swap(layout, snapshot)
     return Publication(snapshot.name, tuple(built), removed, len(snapshot.generations), snapshot.tags)
 
 
@@ -110,7 +110,7 @@ def republish(
         snapshot = _snapshot(sequence, reason, serving, final, tags)
         build_snapshot(layout, snapshot, before)
         barrier.wait()
-    swap(layout, snapshot)
+        swap(layout, snapshot)
     changed = tuple(name for name, identity in final.items() if before.get(name) != identity)
     removed = tuple(name for name in before if name not in final)
     return Publication(snapshot.name, changed, removed, len(final), tags)
@@ -133,10 +133,12 @@ def _snapshot(
 
 @contextlib.contextmanager
 def _discarding(layout: Layout, names: Sequence[str], sequence: int) -> Iterator[None]:
-    """Remove what a failed publication built, as far as that works: what is left, the next start sweeps."""
+    """Remove what a failed publication built, unless it is served, and as far as that works: the next start sweeps."""
     try:
         yield
     except HostError:
+        if _may_be_served(layout, sequence):
+            raise
         mark = f"{sequence:08d}-"
         rooms = [layout.staging, layout.snapshots, *(layout.generations / flat_name(name) for name in names)]
         for room in rooms:
@@ -145,6 +147,16 @@ def _discarding(layout: Layout, names: Sequence[str], sequence: int) -> Iterator
                     if entry.startswith(mark) or f"_{mark}" in entry:
                         durable.remove_tree(room / entry)
         raise
+
+
+def _may_be_served(layout: Layout, sequence: int) -> bool:
+    """Whether ``current`` names this snapshot (a rename may have worked though it failed), or can't be read."""
+    try:
+        return snapshot_sequence(os.readlink(layout.current).rpartition("/")[2]) == sequence
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _next(layout: Layout, serving: Mapping[str, str], change: Change, blocks: Blocks) -> _Next | None:

@@ -27,6 +27,7 @@ _log = structlog.get_logger()
 
 _REFUSED = {"nfs", "nfs4", "cifs", "smb3", "9p"}
 _DOUBTFUL = {"overlay", "fuse", "fuseblk", "vfat", "exfat", "ntfs3"}
+_SHOWN = 500
 _OTHERS_MAY_NOT = 0o077
 """Of a room's mode, what is mended where it is more than was promised."""
 
@@ -76,8 +77,12 @@ def _appear(layout: Layout) -> None:
 
 
 def _mark(layout: Layout) -> None:
-    mark = json.dumps({"schema": "mirrord.root/1", "format": FORMAT, "created": _now()}).encode() + b"\n"
-    durable.replace_file(layout.mark, mark, mode=0o644)
+    durable.replace_file(layout.mark, mark_of(_now()), mode=0o644)
+
+
+def mark_of(created: str) -> bytes:
+    """The bytes of the mark of a root made at that time."""
+    return json.dumps({"schema": "mirrord.root/1", "format": FORMAT, "created": created}).encode() + b"\n"
 
 
 @contextlib.contextmanager
@@ -98,6 +103,7 @@ def hold(path: Path, command: str) -> Iterator[Root]:
             _make_rooms(layout)
             _check_rooms(layout)
             _check_filesystem(layout)
+            durable.sync_directory(layout.root)  # `current` may be a dead run's swap: durable before anything goes
             root = Root(layout, sweep(layout) + 1)
         yield root
 
@@ -133,7 +139,8 @@ def _holder(layout: Layout) -> str:
     try:
         holder = read_json(layout.root, path, MAX_MARK)
         with parsing(path):
-            return f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"
+            told = f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"
+            return "".join(character if character.isprintable() else " " for character in told[:_SHOWN])
     except (FileNotFoundError, HostError):
         return "another process"
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mirrord.errors import HostError
 from mirrord.oci.reference import is_local_name
 from mirrord.store import durable
-from mirrord.store.generation import generation_path
+from mirrord.store.generation import generation_target
 from mirrord.store.layout import CURRENT, Layout, flat_name, generation_sequence, served_by, snapshot_sequence
 from mirrord.store.reading import MAX_LIST, parsing, read_json, read_link
 
@@ -122,12 +122,12 @@ def build_snapshot(layout: Layout, snapshot: Snapshot, serving: Mapping[str, str
     """
     staged = layout.staging / snapshot.name
     durable.make_directory(staged)
-    unchanged = [name for name, identity in snapshot.generations.items() if serving.get(name) == identity]
+    unchanged = {name for name, identity in snapshot.generations.items() if serving.get(name) == identity}
     if unchanged:
-        durable.link_symlinks(map(flat_name, unchanged), layout.current, staged)
-    for name in snapshot.generations.keys() - set(unchanged):
-        target = generation_path(layout, name, snapshot.generations[name])
-        durable.symlink(str(target), staged / flat_name(name))
+        links = {flat_name(name): generation_target(name, snapshot.generations[name]) for name in unchanged}
+        durable.link_symlinks(links, layout.current, staged)
+    for name in snapshot.generations.keys() - unchanged:
+        durable.symlink(generation_target(name, snapshot.generations[name]), staged / flat_name(name))
     durable.write_file(staged / "_catalog.json", catalog(snapshot.generations))
     durable.write_file(staged / "_snapshot.json", snapshot.encode())
     durable.rename(staged, layout.snapshots / snapshot.name)

@@ -124,7 +124,7 @@ class Store(Reader):
 
     def is_suspect(self, repository: str, manifest: Digest) -> bool:
         """Whether a manifest counts as absent though it is there."""
-        return bool(self.suspects) and manifest in self.suspects.of(repository)
+        return self.suspects is not None and manifest in self.suspects.of(repository)
 
     async def suspect(self, suspects: Suspects) -> None:
         """Let these, and no others, count as absent; durable on return. Raises HostError."""

@@ -84,19 +84,24 @@ class Tree:
         return self.layout.current / flat_name(repository) / "referrers" / f"{digest}.json"
 
     def repositories(self) -> tuple[str, ...]:
-        """The names served now, sorted. Raises HostError where the catalog is damaged."""
-        return self._listed(self.catalog_file(), "repositories", is_local_name)
+        """The names served now, sorted; none before the first publication. Raises HostError for damage."""
+        if self.snapshot() is None:
+            return ()
+        try:
+            return self._listed(self.catalog_file(), "repositories", is_local_name)
+        except FileNotFoundError as error:
+            raise HostError(f"{error.filename} is gone; point {self.layout.current} to another snapshot") from error
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """The tags of ``repository`` that are served now, sorted; none where it is unknown. Raises HostError."""
-        return self._listed(self.tag_list_file(repository), "tags", is_tag)
+        try:
+            return self._listed(self.tag_list_file(repository), "tags", is_tag)
+        except FileNotFoundError:
+            return ()
 
     def _listed(self, path: Path, key: str, is_name: Callable[[str], bool]) -> tuple[str, ...]:
         """A list of names that others become paths of: each is of its grammar, or the document is damaged."""
-        try:
-            document = read_json(self.layout.root, path, MAX_LIST)
-        except FileNotFoundError:
-            return ()
+        document = read_json(self.layout.root, path, MAX_LIST)
         with parsing(path):
             names: list[str] = document[key]
             if wrong := [name for name in names if not is_name(name)]:

@@ -27,6 +27,8 @@ _log = structlog.get_logger()
 
 _SLICE = 4 << 20
 """Bytes read in one call on a worker thread."""
+_SLICES = 10
+"""Slices in a second, at least, where the rate is lower."""
 _STEPS = 2000
 """Steps made in one such call, of which most may read nothing."""
 
@@ -76,18 +78,18 @@ class Scan:
         except HostError:  # a finding of its own
             return Blocks()
 
-    def advance(self, steps: Iterator[int]) -> int | None:
-        """Make a few of ``steps``; gives the bytes read, None at the end."""
+    def advance(self, steps: Iterator[int], limit: int) -> tuple[int, bool]:
+        """Make some of ``steps``, of about ``limit`` bytes together; gives the bytes read, and whether it was all."""
         read = 0
         for _ in range(_STEPS):
             count = next(steps, None)
             if count is None:
-                return None
+                return read, True
             read += count
             self.progress.bytes_done += count
-            if read >= _SLICE:
+            if read >= limit:
                 break
-        return read
+        return read, False
 
 
 async def verify(
@@ -100,11 +102,11 @@ async def verify(
     clock, pace = pacer.clock, Pace(pacer.rate)
     scan = Scan(reader.layout, progress, only)
     steps, begun = scan.steps(), pacer.clock.now()
-    while True:
+    limit = _SLICE if pacer.rate is None else min(_SLICE, pacer.rate // _SLICES + 1)
+    is_all = False
+    while not is_all:
         began = clock.now()
-        count = await reader.run(lambda: scan.advance(steps))
-        if count is None:
-            break
+        count, is_all = await reader.run(lambda: scan.advance(steps, limit))
         pace = pace.after(began, count)
         if pause := pace.pause(clock.now()):
             await clock.sleep(pause)
@@ -119,7 +121,8 @@ async def verify(
         scan.unlinked_bytes,
         clock.now() - begun,
     )
-    _log.info(
+    told = _log.info if only is None else _log.debug
+    told(
         "verify.finished",
         files=found.files,
         bytes=found.bytes,

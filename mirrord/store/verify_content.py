@@ -3,7 +3,7 @@
 Bytes are hashed here only where a file is not the pool's own.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mirrord.store import durable
 from mirrord.store.blocks import Blocks
 from mirrord.store.layout import Layout, parse_manifest_name
 from mirrord.store.record import Record
-from mirrord.store.verify_finding import Damage, Found, Lost
+from mirrord.store.verify_finding import Damage, Found, Image, Lost
 from mirrord.store.verify_history import History, true_record
 from mirrord.store.verify_look import Eye, Place
 from mirrord.store.verify_pool import Inode, PoolCheck
@@ -42,6 +42,8 @@ class _Repository:
     present: dict[Digest, _Present] = field(default_factory=dict)
     listed: dict[Digest, Kind] = field(default_factory=dict)
     """The kind that an index says of each of its children."""
+    rooms: set[Path] = field(default_factory=set)
+    """Its directories that are there, and not behind a link."""
 
 
 @dataclass(slots=True)
@@ -79,18 +81,18 @@ class ContentCheck:
         seen = _Repository(name)
         yield from self._blobs(seen, found)
         yield from self._manifests(seen, found)
-        for identity in sorted(self.history.named.get(name, ())):
+        for identity in self.history.served_first(name):
             record = self.blocks.leave(true_record(self.layout, name, identity))
             if record is not None:
-                self._demand_all(seen, record, self.history.mark(name, identity), found)
+                self._demand_all(seen, record, identity, found)
             yield 0
         for each in found.incomplete:
             if (name, each.digest) not in found.names:
                 for blob in seen.present[each.digest].lost:
-                    found.name(name, blob, f"{name}@{each.digest}")
+                    found.name(name, blob, Image(f"{name}@{each.digest}"))
 
     def _blobs(self, seen: _Repository, found: Found) -> Iterator[int]:
-        for path in self._files(self.layout.blobs(seen.name), found):
+        for path in self._files(seen, self.layout.blobs(seen.name), found):
             try:
                 digest = Digest.parse(path.name)
             except InvalidDigestError:
@@ -101,7 +103,7 @@ class ContentCheck:
                 seen.wrong.add(digest)
 
     def _manifests(self, seen: _Repository, found: Found) -> Iterator[int]:
-        for path in self._files(self.layout.manifests(seen.name), found):
+        for path in self._files(seen, self.layout.manifests(seen.name), found):
             parsed = parse_manifest_name(path.name)
             if parsed is None:
                 self.eye.foreign(found, path)
@@ -120,10 +122,14 @@ class ContentCheck:
                     if kind_of_child is not None:
                         seen.listed[child.digest] = kind_of_child
 
-    def _files(self, room: Path, found: Found) -> Iterable[Path]:
+    def _files(self, seen: _Repository, room: Path, found: Found) -> Iterable[Path]:
         place = Place(room, "a directory of content", durable.DIRECTORY_MODE)
-        if self.eye.status(found, place) is None or not self.eye.directory(found, place):
+        above = room.parents[: len(room.relative_to(self.layout.content).parts)]
+        if self.eye.status(found, place) is None or not all(map(durable.is_directory, above)):
             return ()  # what should be in it is missed by those who name it
+        if not self.eye.directory(found, place):
+            return ()
+        seen.rooms.add(room)
         return (room / name for name in self.eye.names(found, place))
 
     def _file(self, name: str, path: Path, digest: Digest, found: Found) -> Generator[int, None, bool]:
@@ -132,15 +138,15 @@ class ContentCheck:
         status = self.eye.status(found, place)
         if status is None or not self.eye.is_regular(found, place, status):
             return False
+        self.eye.permissions(found, place, status)
         inode = (status.st_dev, status.st_ino)
         pooled = Place(self.layout.pooled(digest), "a file of the pool: a repository has it", digest=digest)
         in_pool = self.eye.status(found, pooled)
         if in_pool is not None and inode == (in_pool.st_dev, in_pool.st_ino):
             if self.pool.wrong.get(digest) == inode:
-                self.eye.report(found, place, Damage.BYTES, str(digest), f"the same bytes as {pooled.path.name}'s")
+                self.eye.report(found, place, Damage.BYTES, str(digest), "the pool's file, whose bytes are wrong")
                 return False
             return True
-        self.eye.permissions(found, place, status)
         is_right = inode in self._right or (yield from self.pool.hashes(found, place, digest))
         if is_right and status.st_nlink > 1:
             self._right.add(inode)
@@ -175,30 +181,26 @@ class ContentCheck:
             place = Place(path, f"a blob of {manifest.digest}", digest=blob.digest, repository=seen.name)
             if blob.digest in seen.wrong:
                 yield blob.digest
-            elif self.eye.status(found, place) is None:
+            elif path.parent not in seen.rooms or self.eye.status(found, place) is None:
                 self.eye.report(found, place, Damage.MISSING, place.what)
                 yield blob.digest
 
-    def _demand_all(self, seen: _Repository, record: Record, mark: str, found: Found) -> None:
+    def _demand_all(self, seen: _Repository, record: Record, identity: str, found: Found) -> None:
         """Miss what ``record`` names and the repository has not."""
-        name = record.name
-        images = {f"{name}:{tag}{mark}": held for tag, held in record.tags.items()}
-        images |= {f"{name}@{digest}{mark}": held for digest, held in record.digests.items()}
+        name, before = record.name, self.history.mark(record.name, identity)
+        images = {Image(f"{name}:{tag}", before): held for tag, held in record.tags.items()}
+        images |= {Image(f"{name}@{digest}", before): held for digest, held in record.digests.items()}
         for image, held in images.items():
             self._demand(seen, Lost(name, held.digest, held.kind), image, found)
             for child in held.children:
                 self._demand(seen, Lost(name, child, None), image, found)
         for subject, entries in record.referrers.items():
-            self._demand_referrers(seen, entries, f"{name}@{subject}{mark}, which it refers to", found)
+            for entry in entries:
+                kind = Kind.of_media_type(str(entry.get("mediaType", "")))
+                wanted = Lost(name, Digest.parse(str(entry["digest"])), kind)
+                self._demand(seen, wanted, Image(f"{name}@{subject}", f", which it refers to{before}"), found)
 
-    def _demand_referrers(
-        self, seen: _Repository, entries: Iterable[Mapping[str, object]], image: str, found: Found
-    ) -> None:
-        for entry in entries:
-            kind = Kind.of_media_type(str(entry.get("mediaType", "")))
-            self._demand(seen, Lost(seen.name, Digest.parse(str(entry["digest"])), kind), image, found)
-
-    def _demand(self, seen: _Repository, wanted: Lost, image: str, found: Found) -> None:
+    def _demand(self, seen: _Repository, wanted: Lost, image: Image, found: Found) -> None:
         digest, held = wanted.digest, seen.present.get(wanted.digest)
         if held is not None and wanted.kind in {None, held.kind}:
             for lost in (*held.lost, digest) if held.lost else ():
@@ -210,5 +212,5 @@ class ContentCheck:
         room = self.layout.manifests(seen.name)
         path = room / str(digest) if kind is None else self.layout.manifest(seen.name, digest, kind)
         place = Place(path, "a manifest that a generation names", digest=digest, repository=seen.name)
-        if self.eye.status(found, place) is None:
+        if room not in seen.rooms or self.eye.status(found, place) is None:
             self.eye.report(found, place, Damage.MISSING, place.what)

@@ -94,6 +94,16 @@ class Lost:
     """None where nothing is left that says it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that needs something, for people."""
+
+    name: str
+    """``quay.io/x/y:1``."""
+    mark: str = ""
+    """What is to be said of how it does: that it did so before, or only refers to it."""
+
+
 @dataclass(slots=True)
 class Found:
     """What one look found; a second look at the same tells damage from a run at work."""
@@ -103,8 +113,8 @@ class Found:
     """Manifests that are absent or wrong."""
     incomplete: set[Lost] = field(default_factory=set)
     """Image manifests that are present and right, and of which a blob is absent or wrong."""
-    names: dict[tuple[str, Digest], dict[str, None]] = field(default_factory=dict)
-    """By repository and digest of what is damaged: the images that need it."""
+    names: dict[tuple[str, Digest], dict[str, str]] = field(default_factory=dict)
+    """By repository and digest of what is damaged: the images that need it, each with its mark."""
     more: int = 0
     """Findings beyond those that are kept."""
 
@@ -115,11 +125,11 @@ class Found:
         """Take one finding."""
         self.findings[finding.damage, finding.path] = finding
 
-    def name(self, repository: str, digest: Digest, image: str) -> None:
-        """Take note that ``image`` needs a damaged file."""
+    def name(self, repository: str, digest: Digest, image: Image) -> None:
+        """Take note that ``image`` needs a damaged file: as it is served or, where that does not need it, as it was."""
         names = self.names.setdefault((repository, digest), {})
         if len(names) < _NAMES:
-            names[image] = None
+            names.setdefault(image.name, image.mark)
 
     def seen_again(self, again: "Found") -> "Found":
         """What both this look and a later one found, in the later one's words."""
@@ -139,21 +149,22 @@ class Found:
         self.lost |= other.lost
         self.incomplete |= other.incomplete
         for (repository, digest), images in other.names.items():
-            for image in images:
-                self.name(repository, digest, image)
+            for image, mark in images.items():
+                self.name(repository, digest, Image(image, mark))
 
     def named(self) -> Iterator[Finding]:
         """The findings in the order of their paths, each with the images that need it."""
-        of_digest: dict[Digest, dict[str, None]] = {}
+        of_digest: dict[Digest, dict[str, str]] = {}
         for (_, digest), images in self.names.items():
             of_digest.setdefault(digest, {}).update(images)
         for _, finding in sorted(self.findings.items(), key=lambda item: (item[1].path, item[0][0])):
-            names: Mapping[str, None] = {}
+            names: Mapping[str, str] = {}
             if finding.digest is not None and finding.repository:
                 names = self.names.get((finding.repository, finding.digest), {})
             elif finding.digest is not None:
                 names = of_digest.get(finding.digest, {})
-            yield replace(finding, named_by=tuple(names)[:_NAMES]) if names else finding
+            needing = tuple(f"{name}{mark}" for name, mark in names.items())
+            yield replace(finding, named_by=needing[:_NAMES]) if needing else finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mirrord.errors import HostError, MirrordError
 from mirrord.oci.reference import is_local_name, is_tag
 from mirrord.store import durable
-from mirrord.store.generation import generation_path, referrers_document, tag_list
+from mirrord.store.generation import generation_target, referrers_document, tag_list
 from mirrord.store.layout import Layout, flat_name, generation_sequence, served_by, snapshot_sequence, tag_target
 from mirrord.store.reading import MAX_LIST, MAX_RECORD, read_file
 from mirrord.store.record import Record
@@ -29,6 +29,12 @@ class History:
     """By repository, the generation that is served."""
     named: Mapping[str, frozenset[str]]
     """By repository, every generation that a snapshot names, by its link or in its own words."""
+
+    def served_first(self, repository: str) -> Sequence[str]:
+        """The generations of a repository that a snapshot names: the served one, then the newest first."""
+        served = self.served.get(repository)
+        named = sorted(self.named.get(repository, ()), reverse=True)
+        return sorted(named, key=lambda identity: identity != served)
 
     def mark(self, repository: str, identity: str) -> str:
         """What is said after an image that only an earlier generation has."""
@@ -65,7 +71,7 @@ def linked(layout: Layout, snapshot: str) -> Mapping[str, str]:
     for flat, target in links.items():
         repository, identity = flat.replace("!", "/"), target.rpartition("/")[2]
         is_ours = is_local_name(repository) and generation_sequence(identity) is not None
-        if is_ours and target == str(generation_path(layout, repository, identity)):
+        if is_ours and target == generation_target(repository, identity):
             found[repository] = identity
     return found
 
@@ -113,9 +119,13 @@ class HistoryCheck:
             self.eye.link(found, place, "snapshots/…")
         else:
             name = served_by(says)
-            if says != f"snapshots/{name}" or not durable.is_directory(self.layout.snapshots / str(name)):
+            if name is None or says != f"snapshots/{name}":
                 self.eye.report(found, place, Damage.LINK, place.what, f"to {says}")
-            self.eye.link(found, place, says)
+            else:
+                self.eye.link(found, place, says)  # its owner
+                room = Place(self.layout.snapshots / name, "the served snapshot", durable.DIRECTORY_MODE, part=name)
+                if not self.eye.directory(found, room):
+                    self.eye.report(found, place, Damage.LINK, f"{place.what} that is there", f"to {says}")
         yield 0
 
     def rooms(self, found: Found) -> Iterator[int]:
@@ -160,7 +170,7 @@ class HistoryCheck:
                     self.eye.report(found, note, Damage.DOCUMENT, "what a publication wrote", "something else")
         yield 0
         for repository, identity in generations.items():
-            path, target = room / flat_name(repository), str(generation_path(self.layout, repository, identity))
+            path, target = room / flat_name(repository), generation_target(repository, identity)
             words, names = "the link to the generation", (f"snapshot {name}", repository)
             self.eye.link(found, Place(path, words, repository=repository, part=name, named_by=names), target)
         place = Place(room / "_catalog.json", "the catalog", part=name, named_by=(f"snapshot {name}",))

@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mirrord.errors import MirrordError
@@ -17,7 +18,8 @@ from mirrord.store import content, durable
 from mirrord.store.garbage import repositories_on_disk
 from mirrord.store.layout import Layout, parse_manifest_name
 from mirrord.store.pool import link_out, size_in_pool
-from mirrord.store.reading import read_file
+from mirrord.store.reading import MAX_MARK, read_file, read_json
+from mirrord.store.root import mark_of
 from mirrord.store.snapshot import served_name
 from mirrord.store.suspects import Entry, Suspects
 from mirrord.store.verify_finding import Damage, Finding, Found, Verification
@@ -57,13 +59,24 @@ def mend_modes(layout: Layout, findings: Iterable[Finding]) -> bool:
 
 
 def clear_rooms(layout: Layout, findings: Iterable[Finding]) -> None:
-    """Take out what stands in the place of a directory of the pool or of content."""
+    """Take out what stands in the place of a directory of the pool, of content, or of a repository's generations."""
     for finding in findings:
-        room = finding.path.partition("/")[0]
-        if finding.damage is Damage.KIND and finding.digest is None and room in {"pool", "content"}:
+        is_room = finding.path.partition("/")[0] in {"pool", "content", "generations"}
+        if finding.damage is Damage.KIND and is_room and finding.digest is None and not finding.part:
             path = layout.root / finding.path
             quarantine(layout, path, path.name)
             durable.make_directories(path, layout.root)
+
+
+def mend_mark(layout: Layout, findings: Iterable[Finding]) -> None:
+    """Write the root's mark anew where it is not as it was made; what it must say, the writer has checked already."""
+    if any(each.path == layout.mark.name and each.damage is Damage.DOCUMENT for each in findings):
+        mark: dict[str, object] = read_json(layout.root, layout.mark, MAX_MARK)
+        try:
+            created = datetime.fromisoformat(str(mark.get("created")))
+        except ValueError:
+            created = datetime.fromtimestamp(os.lstat(layout.mark).st_mtime, UTC)
+        durable.replace_file(layout.mark, mark_of(created.isoformat(timespec="seconds")), mode=0o644)
 
 
 @dataclass(slots=True)

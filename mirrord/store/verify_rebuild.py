@@ -11,10 +11,10 @@ from pathlib import Path
 
 from mirrord.errors import HostError
 from mirrord.store import durable
-from mirrord.store.generation import generation_path, referrers_document, tag_list
+from mirrord.store.generation import generation_target, referrers_document, tag_list
 from mirrord.store.layout import Layout, flat_name, snapshot_sequence, tag_target
 from mirrord.store.reading import MAX_LIST, read_file
-from mirrord.store.snapshot import Reason, Snapshot, catalog, read_snapshot, snapshot_names, swap
+from mirrord.store.snapshot import Reason, Snapshot, catalog, read_snapshot, served_name, snapshot_names, swap
 from mirrord.store.verify_finding import Finding
 from mirrord.store.verify_history import is_whole, linked, read_history, true_record
 from mirrord.store.verify_mend import quarantine
@@ -30,8 +30,16 @@ def rebuild(layout: Layout, findings: Iterable[Finding]) -> None:
         _rebuild_generation(layout, repository, identity)
     for name in sorted(snapshots):
         _rebuild_snapshot(layout, name)
-    if any(each.path == layout.current.name for each in found):
+    if any(each.path == layout.current.name for each in found) or not _is_served(layout):
         _rebuild_current(layout)
+
+
+def _is_served(layout: Layout) -> bool:
+    """Whether `current` names a snapshot that is there, or nothing was ever published."""
+    try:
+        return served_name(layout) is not None or not snapshot_names(layout)
+    except HostError:
+        return False
 
 
 def _rebuild_generation(layout: Layout, repository: str, identity: str) -> None:
@@ -53,13 +61,17 @@ def _rebuild_generation(layout: Layout, repository: str, identity: str) -> None:
 
 
 def _rebuild_snapshot(layout: Layout, name: str) -> None:
+    """Mend one snapshot; where neither its note nor a link is left, it is none any more, and an older one is served."""
     room = layout.snapshots / name
-    _make_room(layout, room)
-    snapshot = _whole(layout, name) or _guessed(layout, name)
+    whole = _whole(layout, name)
+    snapshot = whole or _guessed(layout, name)
+    if not durable.is_directory(room) or not (whole or snapshot.generations):
+        _clear(layout, room)
+        return
     _put_file(layout, room / "_snapshot.json", snapshot.encode())
     _put_file(layout, room / "_catalog.json", catalog(snapshot.generations))
     for repository, identity in snapshot.generations.items():
-        _put_link(layout, room / flat_name(repository), str(generation_path(layout, repository, identity)))
+        _put_link(layout, room / flat_name(repository), generation_target(repository, identity))
     durable.sync_directory(room)
 
 
@@ -109,7 +121,8 @@ def _rebuild_current(layout: Layout) -> None:
             continue
         rooms = [layout.generations / flat_name(each) / identity for each, identity in snapshot.generations.items()]
         if all(durable.is_directory(room) for room in rooms):
-            _clear(layout, layout.current)
+            if durable.is_directory(layout.current):
+                _clear(layout, layout.current)  # a rename replaces no directory
             swap(layout, snapshot)
             return
 
@@ -143,11 +156,12 @@ def _put(layout: Layout, path: Path, is_right: Callable[[], bool], make: Callabl
     staged = layout.staging / "mended.new"
     durable.unlink(staged, missing_ok=True)
     make(staged)
-    _clear(layout, path)
+    if durable.is_directory(path):
+        _clear(layout, path)  # a rename replaces no directory
     durable.rename(staged, path)
 
 
 def _clear(layout: Layout, path: Path) -> None:
-    """Make way for a rename, which replaces no directory."""
-    if durable.is_directory(path):
+    """Take out whatever is there."""
+    if os.path.lexists(path):
         quarantine(layout, path, path.name)

@@ -76,8 +76,9 @@ def proved_record(layout: Layout, repository: str, identity: str) -> Record | No
     for near in records:
         held: dict[str, Held] = {}
         for tag, target in tags.items():
-            candidates = (record.tags.get(tag) for record in (near, *records))
-            fitting = next((each for each in candidates if each and (each.digest, each.kind) == target), None)
+            same = (record.tags.get(tag) for record in (near, *records))
+            others = (each for record in records for each in record.tags.values())
+            fitting = next((each for each in (*same, *others) if each and (each.digest, each.kind) == target), None)
             if fitting is not None:
                 held[tag] = fitting
         candidate = replace(near, tags=held)

@@ -4,6 +4,7 @@ import json
 import re
 import stat
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from mirrord.errors import HostError
@@ -11,7 +12,7 @@ from mirrord.store.blocks import read_blocks
 from mirrord.store.hold import read_hold, read_pins
 from mirrord.store.layout import CURRENT, FORMAT, LOCK, MARK, Layout, generation_sequence, snapshot_sequence
 from mirrord.store.reading import MAX_MARK
-from mirrord.store.root import rooms_of
+from mirrord.store.root import mark_of, rooms_of
 from mirrord.store.suspects import Suspects
 from mirrord.store.verify_finding import Damage, Found
 from mirrord.store.verify_look import Eye, Place
@@ -77,10 +78,8 @@ def _check_note(layout: Layout, eye: Eye, path: Path, found: Found) -> None:
 
 def _is_mark(raw: bytes) -> bool:
     try:
-        mark = json.loads(raw)
-        return set(mark) == {"schema", "format", "created"} and (mark["schema"], mark["format"]) == (
-            "mirrord.root/1",
-            FORMAT,
-        )
+        created = json.loads(raw)["created"]
+        datetime.fromisoformat(created)
+        return raw == mark_of(created)
     except (ValueError, TypeError, KeyError):
         return False

@@ -9,7 +9,7 @@ from mirrord.errors import AccessError, DeferredError, NotFoundError, UpstreamEr
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Manifest
 from mirrord.oci.platform import PlatformChoice
-from mirrord.oci.reference import Repository, followed_digest
+from mirrord.oci.reference import Repository, followed_digest, is_tag
 from mirrord.registry.client import Registries
 from mirrord.store.record import Held, Source
 from mirrord.sync.walk import Walk
@@ -53,7 +53,8 @@ class Listing:
         except DeferredError:
             raise
         except (AccessError, UpstreamError):  # many registries give images to all, and their list to few
-            return [f"{digest.algorithm}-{digest.hex}{suffix}" for digest in sorted(wanted) for suffix in SUFFIXES]
+            names = [f"{digest.algorithm}-{digest.hex}{suffix}" for digest in sorted(wanted) for suffix in SUFFIXES]
+            return [name for name in names if is_tag(name)]  # of a sha512 none is: a tag has 128 characters at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
-"""Repair: what a verification found damaged is suspected, put out of reach, mended from the disk, else fetched by digest.
+"""Repair: what is damaged is suspected, put out of reach, mended from the disk itself, else fetched again by digest.
 
 True wins over Last good: a tag whose image can't be made whole keeps naming it, and is answered with 404, never with
 wrong bytes. What the upstream lacks now is fetched by the next sync, or repair, that finds it there.
 """
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,12 +19,13 @@ from mirrord.store.blocks import Blocks, read_blocks
 from mirrord.store.record import Source
 from mirrord.store.store import Store
 from mirrord.store.suspects import Suspects
-from mirrord.store.verify import Verification, verify
-from mirrord.store.verify_finding import Damage, Finding, Lost
+from mirrord.store.verify import verify
+from mirrord.store.verify_finding import Damage, Finding, Lost, Verification
 from mirrord.store.verify_mend import (
     Settlement,
     clear_rooms,
     discard_quarantine,
+    mend_mark,
     mend_modes,
     pooled_manifest,
     remove_misnamed,
@@ -99,10 +101,10 @@ async def verify_and_repair(store: Store, config: Config, pacer: Pacer, progress
 async def _mend(store: Store, config: Config, found: Verification) -> Sequence[Problem]:
     """Mend all that can be; the host's first failure ends it, for it would fail the rest too."""
     layout, problems = store.layout, list[Problem]()
-    doubtful = found.damaged.union(
-        each.digest for each in found.findings if each.damage is Damage.APART and each.digest
-    )
+    apart = (each.digest for each in found.findings if each.damage is Damage.APART and each.digest)
+    doubtful = found.damaged.union(apart)
     try:
+        await store.run(lambda: mend_mark(layout, found.findings))
         await store.run(lambda: clear_rooms(layout, found.findings))
         await store.amend(lambda _: rebuild(layout, found.findings))
         settlement = Settlement(layout)
@@ -119,8 +121,8 @@ async def _mend(store: Store, config: Config, found: Verification) -> Sequence[P
             )
             for name in await store.run(lambda: settlement.repositories(found)):
                 async with store.repository_lock(name):
-                    await store.run(lambda name=name: settlement.content(name, doubtful))
-                    await store.run(lambda name=name: remove_misnamed(layout, name, found.findings))
+                    await store.run(functools.partial(settlement.content, name, doubtful))
+                    await store.run(functools.partial(remove_misnamed, layout, name, found.findings))
                     problems += await _complete_all(upstream, name, found)
         await store.amend(lambda sequence: replace_unproved(layout, sequence))
     except HostError as error:
@@ -132,14 +134,16 @@ async def _complete_all(upstream: _Upstream, name: str, found: Verification) -> 
     """Make whole what one repository lacks: images first, so that an index finds its children."""
     missed = [each for each in found.lost | found.incomplete if each.repository == name]
     problems: list[Problem] = []
+    of_host: list[HostError] = []
     origins = await upstream.store.run(lambda: upstreams_of(upstream.store.layout, name)) if missed else ()
 
     async def attempt(lost: Lost) -> None:
         async with upstream.slots:
             try:
-                await _complete(upstream, lost, origins)
-            except HostError:
-                raise
+                if not of_host:
+                    await _complete(upstream, lost, origins)
+            except HostError as error:
+                of_host.append(error)
             except MirrordError as error:
                 problems.append(Problem(f"{name}@{lost.digest}", error))
 
@@ -148,6 +152,8 @@ async def _complete_all(upstream: _Upstream, name: str, found: Verification) -> 
             for lost in missed:
                 if bool(lost.kind and lost.kind.is_index) is of_index:
                     tasks.create_task(attempt(lost))
+    if of_host:
+        raise of_host[0]
     return problems
 
 
@@ -180,7 +186,7 @@ async def _complete(upstream: _Upstream, lost: Lost, origins: Sequence[Repositor
 
 
 async def _manifest(upstream: _Upstream, lost: Lost, origin: Repository) -> Manifest:
-    """The bytes of a lost manifest: the repository's own, the pool's, or the upstream's; under the kind it was lost as."""
+    """A lost manifest: the repository's own, the pool's, or the upstream's; of the kind it was lost as."""
     store, digest = upstream.store, lost.digest
     held = await store.read_manifest(lost.repository, digest)
     if held is not None:

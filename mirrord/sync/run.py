@@ -16,7 +16,7 @@ from mirrord.store.blocks import read_blocks
 from mirrord.store.change import Brake
 from mirrord.store.hold import Hold
 from mirrord.store.reader import Reader
-from mirrord.store.snapshot import Reason
+from mirrord.store.snapshot import Reason, UndurableError
 from mirrord.store.store import Store
 from mirrord.sync.decide import RepositoryPlan
 from mirrord.sync.notes import Notes
@@ -43,6 +43,8 @@ class _Publisher:
     brake: Brake | None
     held: Hold | None = None
     """The rollback that kept changes from being published, the last time they were asked for."""
+    doubt: UndurableError | None = None
+    """What is served and may be undone by a power cut: nothing that follows makes that sure again."""
     runs: list[RepositoryRun] = field(default_factory=list)
     snapshots: list[str] = field(default_factory=list)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -56,7 +58,11 @@ class _Publisher:
                 return
             begun = time.monotonic()
             reason = Reason(self.run_id, self.text)
-            done = await self.store.publish([change for _, change in changes], reason, self.brake)
+            try:
+                done = await self.store.publish([change for _, change in changes], reason, self.brake)
+            except UndurableError as error:
+                self.doubt = error
+                raise
             self.held = done.hold if done.held else None
             for run, change in changes:
                 if change.name not in done.held:
@@ -211,13 +217,18 @@ async def _work_on_all(
 
 async def _finish(publisher: _Publisher, tools: Tools) -> MirrordError | None:
     """The last publication; what fails it is the run's problem: complete images stay on disk for the next run."""
+    problem: MirrordError | None = None
     try:
         await publisher.publish()
-        await tools.store.run(lambda: tools.notes.save(tools.store.layout))
+        problem = publisher.doubt
     except MirrordError as error:
         _log.error("publication.failed", owner=str(error.owner), error=str(error))
-        return error
-    return None
+        problem = error
+    try:
+        await tools.store.run(lambda: tools.notes.save(tools.store.layout))
+    except HostError as error:  # it costs the next run a look more
+        _log.warning("notes.not_saved", owner=str(error.owner), error=str(error))
+    return problem
 
 
 async def _tidy(tools: Tools, *, only_expired: bool) -> None:

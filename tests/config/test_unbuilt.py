@@ -42,7 +42,7 @@ groups: [{name: g, together: false, images: [busybox]}]
         ("timezone: UTC", "timezone", NO_EFFECT),
         ("limits: {bandwidth: 1MB/s}", "limits.bandwidth", NO_EFFECT),
         ("delete: {upstream: remove}", "delete.upstream", NO_EFFECT),
-        ("verify: {rate: none}", "verify", NO_EFFECT),
+        ("verify: {schedule: '@daily'}", "verify.schedule", NO_EFFECT),
         ("notify: [{url: https://x.lan}, {url: https://y.lan}]", "notify", NO_EFFECT),
         ("metrics: {per_repository: false}", "metrics", NO_EFFECT),
         ("serve: {htpasswd: x}", "serve.htpasswd", NO_EFFECT),

@@ -31,11 +31,11 @@ def place() -> Iterator[Path]:
         yield Path(made)
 
 
-def _ground(place: Path, warm: Warm, world: World) -> Iterator[Ground]:
+def _ground(place: Path, warm: Warm, world: World, limits: str = LIMITS) -> Iterator[Ground]:
     upstream = Paced()
     place.mkdir()
     with upstream.in_background():
-        ground = Ground(Mirror(place, upstream.url, LIMITS), upstream, warm, world)
+        ground = Ground(Mirror(place, upstream.url, limits), upstream, warm, world)
         ground.prepare()
         yield ground
 
@@ -50,6 +50,12 @@ def update(warm: Warm, place: Path) -> Iterator[Ground]:
 def first(warm: Warm, place: Path) -> Iterator[Ground]:
     """The first run of all: it makes the root too."""
     yield from _ground(place / "first", warm, World.of("first").first())
+
+
+@pytest.fixture(scope="session")
+def many_threads(warm: Warm, place: Path) -> Iterator[Ground]:
+    """The run ``update`` as it usually is: many requests and many threads at once."""
+    yield from _ground(place / "threads", warm, World.of("threads"), "{attempts: 1}")
 
 
 @pytest.fixture(scope="session")

@@ -5,23 +5,40 @@ Each request is one packet on the socket whose descriptor is the only argument: 
 two packets: the process's id, and, when it has ended, its status (below 0: the signal that ended it).
 """
 
+import contextlib
+import ctypes
 import importlib
 import io
 import json
 import os
 import socket
 import sys
+import traceback
 from typing import NoReturn
 
-WARM = ("mirrord.cli.report", "mirrord.cli.running", "mirrord.cli.setting", "mirrord.config.images")
+_PR_SET_PTRACER, _ANYBODY = 0x59616D61, 2**64 - 1
+"""So that strace may attach where only a parent may otherwise (Yama)."""
+WARM = (
+    "encodings.utf_8_sig",
+    "mirrord.cli.report",
+    "mirrord.cli.running",
+    "mirrord.cli.setting",
+    "mirrord.config.images",
+    "pydantic.type_adapter",
+)
+"""What a command imports when it is run."""
 
 
 def main() -> None:
     """Answer requests until the other end of the socket is closed."""
+    channel_number = int(sys.argv[1])
     app = importlib.import_module("mirrord.cli.app")
     for module in (*(f"mirrord.cli.{family}" for family in app._FAMILIES), *WARM):  # noqa: SLF001 - what run() imports
         importlib.import_module(module)
-    with socket.socket(fileno=int(sys.argv[1])) as channel:
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # typer imports the rest of itself
+        sys.argv = ["mirrord", "sync", "--help"]
+        app.run()
+    with socket.socket(fileno=channel_number) as channel:
         while True:
             request, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 2)
             if not request:
@@ -38,6 +55,7 @@ def main() -> None:
 
 def _carry_out(request: dict[str, str], words: int, gate: int) -> NoReturn:
     """Run one command as `python -m mirrord` does; its words leave by send(2), so that no write(2) is but a file's."""
+    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(_ANYBODY))
     os.chdir(request["place"])
     speaker = socket.socket(fileno=words)
     sys.stdout = sys.stderr = io.TextIOWrapper(socket.SocketIO(speaker, "w"), write_through=True)
@@ -47,8 +65,8 @@ def _carry_out(request: dict[str, str], words: int, gate: int) -> NoReturn:
     status = 1
     try:
         status = importlib.import_module("mirrord.cli.app").run()
-    except BaseException:  # what Python itself would print
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type] # there is an exception
+    except BaseException:  # noqa: BLE001 - as Python itself does at the top
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(status)

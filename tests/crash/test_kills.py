@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 from support.counts import count
@@ -18,8 +17,9 @@ PARTS = 5
 """Tests among which the points of one call are divided, in the long suite."""
 
 
-def kill(ground: Ground, undisturbed: Undisturbed, call: str, points: Iterable[int], log: Path) -> int:
+def kill(ground: Ground, undisturbed: Undisturbed, call: str, points: Iterable[int]) -> int:
     """Kill the run before its N-th ``call``, for each of ``points``, and check all there is to check; give how many."""
+    log = ground.mirror.place / "log"
     killed = 0
     for number in points:
         ground.fresh()
@@ -37,12 +37,14 @@ def kill(ground: Ground, undisturbed: Undisturbed, call: str, points: Iterable[i
 
 @pytest.mark.parametrize("call", CALLS)
 def test_killed_at_some_calls(
-    update: Ground, of_update: Undisturbed, place: Path, call: str, request: pytest.FixtureRequest
+    update: Ground, of_update: Undisturbed, call: str, request: pytest.FixtureRequest
 ) -> None:
-    """Nothing lost: the served tree is closed and true after a kill, the next run succeeds, and what it leaves is what
-    an undisturbed run leaves, with nothing lying around."""
+    """Nothing lost: after a kill the served tree is closed and true, and the next run leaves what it leaves anyway.
+
+    That is: what an undisturbed run does, and nothing lying around.
+    """
     total = of_update.calls[call]
-    killed = kill(update, of_update, call, range(1, total + 1, SAMPLE.get(call, 1)), place / "log")
+    killed = kill(update, of_update, call, range(1, total + 1, SAMPLE.get(call, 1)))
     count(request, "killed", call, killed, total)
 
 
@@ -50,30 +52,30 @@ def test_killed_at_some_calls(
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("call", CALLS)
 def test_killed_at_every_call(
-    update: Ground, of_update: Undisturbed, place: Path, call: str, part: int, request: pytest.FixtureRequest
+    update: Ground, of_update: Undisturbed, call: str, part: int, request: pytest.FixtureRequest
 ) -> None:
     """Nothing lost: as many points are killed as an undisturbed run has."""
     total = of_update.calls[call]
     points = range(1 + part, total + 1, PARTS)
-    assert kill(update, of_update, call, points, place / "log") == len(points)
+    assert kill(update, of_update, call, points) == len(points)
     count(request, "killed", call, len(points), total)
 
 
 @pytest.mark.parametrize("call", BEGINNING)
 def test_killed_while_the_root_is_made(
-    first: Ground, of_first: Undisturbed, place: Path, call: str, request: pytest.FixtureRequest
+    first: Ground, of_first: Undisturbed, call: str, request: pytest.FixtureRequest
 ) -> None:
     """A first run that is killed leaves no root or one: never a directory that the next run refuses as a stranger's."""
-    killed = kill(first, of_first, call, range(1, BEGINNING[call] + 1), place / "log")
+    killed = kill(first, of_first, call, range(1, BEGINNING[call] + 1))
     count(request, "killed in a first run", call, killed, of_first.calls[call])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("call", CALLS)
 def test_killed_at_every_call_of_a_first_run(
-    first: Ground, of_first: Undisturbed, place: Path, call: str, request: pytest.FixtureRequest
+    first: Ground, of_first: Undisturbed, call: str, request: pytest.FixtureRequest
 ) -> None:
     """Before there is anything to serve, a kill leaves nothing, or nothing that the next run stumbles over."""
     total = of_first.calls[call]
-    assert kill(first, of_first, call, range(1, total + 1), place / "log") == total
+    assert kill(first, of_first, call, range(1, total + 1)) == total
     count(request, "killed in a first run", call, total, total)

@@ -1,23 +1,44 @@
-"""Commands that are run many times, and how much is fuzzed."""
+"""Commands that are run many times, and how much is fuzzed: a long run makes many times as many examples."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
+from support.counts import count
 from support.warm import Warm
 
-_LONG = 50
-"""How many times as many examples a long run makes."""
+_LONG = 20_000
+"""Examples of each test in a long run."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell what the mark means, and choose how many examples are made."""
+    config.addinivalue_line("markers", "fuzz(what): makes examples of what; a long run makes many more")
+    if _is_long(config):
+        settings.register_profile("long", max_examples=_LONG)
+        settings.load_profile("long")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A long run runs what is fuzzed too, with many times as many examples."""
-    if item.get_closest_marker("fuzz") and "not soak" not in item.config.option.markexpr:
+    """What is fuzzed belongs to a long run too."""
+    if item.get_closest_marker("fuzz") and _is_long(item.config):
         item.add_marker("soak")
 
 
-def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    """Choose how many examples are made."""
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Count the examples of a test that is fuzzed."""
+    yield
+    mark = item.get_closest_marker("fuzz")
+    if mark and isinstance(item, pytest.Function):
+        told = getattr(item, "hypothesis_statistics", "")
+        done = sum(map(int, re.findall(r"(\d+) passing", told)))
+        count(item._request, "fuzz cases", mark.args[0], done, done)  # noqa: SLF001 - a hook has no fixture
+
+
+def _is_long(config: pytest.Config) -> bool:
+    return str(config.option.markexpr) == "soak"
 
 
 @pytest.fixture(scope="session")

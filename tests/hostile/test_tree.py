@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.closed import check_tree
 from support.mirror import HOST, Mirror
 from support.paced import Paced
-from support.tamper import EVERY, SECRET, Outside, Tamper, directory, fifo, link_out, loop, sparse
+from support.tamper import EVERY, SECRET, Outside, Tamper, directory, fifo, link_out, loop
 from support.warm import Ended, Warm
 
 from mirrord.demo.images import ARM64, image, index, signature, signature_tag
@@ -167,7 +166,7 @@ def check_each(victim: Victim, place: Place, tamper: Tamper) -> dict[str, Ended]
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FILES)
 def test_whatever_stands_in_the_place_of_a_file(victim: Victim, name: str, kind: str) -> None:
-    """A FIFO, a link out, a GiB of nothing in the place of each file of the tree: each command ends and says what is."""
+    """A FIFO, a link out, a GiB of nothing in the place of each file: each command ends, and says what is wrong."""
     check_each(victim, FILES[name], KINDS[kind])
 
 

@@ -1,5 +1,6 @@
-"""A mirror that is brought from one state to the next, again and again, and what must hold however that is disturbed."""
+"""A mirror that is brought from one state to the next, again and again, and what must hold however it is disturbed."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from support.closed import check_tree
-from support.mirror import HOST, Mirror
+from support.mirror import Mirror
 from support.paced import Paced, Watch
 from support.warm import Begun, Ended, Warm
 
@@ -36,6 +37,7 @@ BIG = (3 << 20) + 4096
 """Bytes of a layer that is streamed into a partial, in several writes."""
 MANY = 12
 """Small layers of one image: more than are made durable one by one, when they come as one batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -71,7 +73,11 @@ class World:
         tool = image(f"{seed} tool")
         statement = artifact(f"{seed} statement", "application/vnd.test.statement", new)
         listed = BuiltImage(parse_manifest(referrers_index([statement])))
-        kept = (("base", image(f"{seed} base", layers=(shared,)), ("3",)), ("tool", tool, ("1",)))
+        kept = (
+            ("base", image(f"{seed} base", layers=(shared,)), ("3",)),
+            ("tool", tool, ("1",)),
+            ("copy", tool, ("1",)),
+        )
         before = (
             *kept,
             ("app", old, ("1.0",)),
@@ -93,13 +99,20 @@ class World:
         return cls(
             State(
                 before,
-                ('{{name: "{host}/app", tags: ["1.0", "0.9"]}}', "{host}/base:3", "{host}/tool:1", "{host}/gone:1"),
+                (
+                    '{{name: "{host}/app", tags: ["1.0", "0.9"]}}',
+                    "{host}/base:3",
+                    "{host}/copy:1",
+                    "{host}/tool:1",
+                    "{host}/gone:1",
+                ),
             ),
             State(
                 after,
                 (
                     '{{name: "{host}/app", tags: ["1.0*"]}}',
                     '{{name: "{host}/base", tags: ["3", "4"]}}',
+                    "{host}/copy:1",
                     "{host}/tool:1",
                     f"{{host}}/new/repository@{tool.digest}",
                     "{host}/new/repository:2",
@@ -108,7 +121,6 @@ class World:
             big.content,
             frozenset(str(blob.digest) for blob in many.manifest.blobs),
         )
-
 
     def first(self) -> "World":
         """The same, but that there is no root before, and the run makes the earlier state of it."""
@@ -119,7 +131,7 @@ class World:
 class Listing:
     """What a root holds, as far as two runs of the same content must agree."""
 
-    served: dict[str, dict[str, object]]
+    served: dict[str, dict[str, Any]]
     """By repository: tags, digests and referrers, without the time they were first seen."""
     content: dict[str, frozenset[str]]
     """By directory below ``content/``, its files."""
@@ -133,8 +145,8 @@ class Listing:
         return cls(_served(root), _files(root / "content"), _pooled(root), tuple(_lost(root)))
 
 
-def _served(root: Path) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = {}
+def _served(root: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     if os.path.lexists(root / "current"):
         for name in json.loads((root / "current" / "_catalog.json").read_bytes())["repositories"]:
             record: Any = json.loads((root / "current" / name.replace("/", "!") / "record.json").read_bytes())
@@ -190,13 +202,22 @@ class Ground:
     upstream: Paced
     warm: Warm
     world: World
+    root: Path = field(init=False)
+    """Where the mirror is."""
     before: Listing = field(init=False)
     after: Listing = field(init=False)
 
-    @property
-    def root(self) -> Path:
-        """The mirror's directory."""
-        return self.mirror.root
+    def __post_init__(self) -> None:
+        self.root = self.mirror.root
+
+    @contextlib.contextmanager
+    def moved_to(self, root: Path) -> Iterator[None]:
+        """Work in another place until the block ends."""
+        before, self.root = self.root, root
+        try:
+            yield
+        finally:
+            self.root = before
 
     @property
     def _saved(self) -> Path:
@@ -230,10 +251,16 @@ class Ground:
         self.upstream.watch = Watch(run.process, self.world.many)
         return run
 
+    def begin_freely(self) -> Begun:
+        """Have the run under test ready, as fast as it can."""
+        self.upstream.watch = None
+        return self.warm.begin(self.mirror.place, *self._command())
+
     def run(self) -> Ended:
         """The run under test, undisturbed."""
-        self.upstream.watch = None
-        return self.warm.run(self.mirror.place, *self._command())
+        run = self.begin_freely()
+        run.go()
+        return run.wait()
 
     def check_served(self) -> bool:
         """Closed, true, and one of the two states: gives whether it is the later one."""
@@ -247,9 +274,8 @@ class Ground:
         check_tree(self.root)
         for repository, record in _served(self.root).items():
             for key in ("tags", "digests"):
-                kept: Any = record[key]
                 known = [listing.served.get(repository, {}).get(key, {}) for listing in (self.before, self.after)]
-                for tag, held in kept.items():
+                for tag, held in record[key].items():
                     assert held in [each.get(tag) for each in known], f"{repository} {tag}"
 
     def check_next_run(self) -> None:
@@ -274,7 +300,7 @@ class Ground:
         self.mirror.configure(*state.wanted)
 
     def _command(self) -> tuple[str, ...]:
-        return ("sync", "-q", "--config", str(self.mirror.config))
+        return ("sync", "-q", "--config", str(self.mirror.config), "--root", str(self.root))
 
     def _copy(self, source: Path, target: Path) -> None:
         subprocess.run(["cp", "-a", source, target], check=True)

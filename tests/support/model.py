@@ -1,6 +1,7 @@
 """A store that a test fills by itself, with a clock of its own; and a model of what it must serve."""
 
 import contextlib
+import itertools
 import json
 import os
 import time
@@ -24,6 +25,8 @@ from mirrord.store.store import Published, Store, open_store
 SOON = Retention(keep_last=1, keep_daily=0, keep_weekly=0, grace=60.0)
 """Keep the served snapshot alone, and let content go as soon as it may."""
 MINUTE, HOUR = 60.0, 3600.0
+_TRIES = 20
+"""By a clock that is ahead even a file of this second may be old enough to leave the pool before it is linked."""
 
 Tags = Mapping[str, BuiltImage | None]
 """What tags shall name; None drops one."""
@@ -54,13 +57,17 @@ class Keeper:
 
     async def put(self, repository: str, image: BuiltImage) -> Held:
         """Have an image whole in a repository; no tag names it yet. Its blobs and manifests come as a sync's do."""
-        for content in image.contents():
-            await self.store.add_small(Digest.of(content), content)
-        children: list[Digest] = []
+        contents = tuple(image.contents())
         for manifest in image.manifests():
-            assert await self.link(repository, manifest)
-            children.append(manifest.digest)
-        return Held(image.digest, image.manifest.kind, 1, children=tuple(dict.fromkeys(children[:-1])))
+            for _ in range(_TRIES):
+                for content in contents:
+                    await self.store.add_small(Digest.of(content), content)
+                if await self.link(repository, manifest):
+                    break
+            else:
+                raise AssertionError(f"blobs of {manifest.digest} left the pool {_TRIES} times")
+        children = dict.fromkeys(manifest.digest for manifest in image.manifests())
+        return Held(image.digest, image.manifest.kind, 1, children=tuple(children)[:-1])
 
     async def link(self, repository: str, manifest: Manifest) -> bool:
         """Make a manifest visible by digest; False where a blob of it is not in the pool."""
@@ -125,3 +132,100 @@ def edit_json(path: Path, **changes: object) -> None:
     path.unlink()
     path.write_text(json.dumps(document | changes))
     path.chmod(mode)
+
+
+Served = dict[str, dict[str, BuiltImage]]
+"""By repository and tag."""
+
+
+def manifests_of(built: BuiltImage) -> frozenset[Digest]:
+    """An image's manifests at every depth."""
+    return frozenset(manifest.digest for manifest in built.manifests())
+
+
+@dataclass(slots=True)
+class Model:
+    """What must be served, kept by dictionaries alone: no generation, no link, no file."""
+
+    grace: float
+    served: Served = field(default_factory=dict)
+    snapshots: dict[str, Served] = field(default_factory=dict)
+    """Those there are, oldest first."""
+    published: dict[str, float] = field(default_factory=dict)
+    """When each of them was."""
+    pins: set[str] = field(default_factory=set)
+    held: set[str] | None = field(default_factory=set)
+    """Repositories that a rollback holds; None is all."""
+    target: str = ""
+    """What the rollback in force went back to."""
+    blocked: set[Digest] = field(default_factory=set)
+    gone: set[tuple[str, Digest]] = field(default_factory=set)
+    """Manifests of repositories that a block took away, and that nobody brought again."""
+    left: dict[tuple[str, Digest], float] = field(default_factory=dict)
+    """When a manifest was last served of those that are not now."""
+
+    def is_held(self, repository: str) -> bool:
+        """Whether publications leave it alone."""
+        return self.held is None or repository in self.held
+
+    def with_changes(self, changes: Mapping[str, Tags]) -> Served:
+        """What is served after a run's publication."""
+        after = {name: dict(tags) for name, tags in self.served.items()}
+        for name, tags in changes.items():
+            if not self.is_held(name):
+                now = after.setdefault(name, {})
+                now |= {tag: built for tag, built in tags.items() if built is not None}
+                for tag in [tag for tag, built in tags.items() if built is None]:
+                    now.pop(tag, None)
+        return self.without_blocked(after)
+
+    def with_rollback(self, target: str, repository: str | None) -> Served:
+        """What is served after a rollback."""
+        old = self.snapshots[target]
+        if repository is None:
+            return self.without_blocked(old)
+        after = {name: tags for name, tags in self.served.items() if name != repository}
+        return self.without_blocked(after | ({repository: old[repository]} if repository in old else {}))
+
+    def without_blocked(self, served: Served) -> Served:
+        """The same without what is blocked, and without repositories that have nothing left."""
+        free = {
+            name: {tag: built for tag, built in tags.items() if not manifests_of(built) & self.blocked}
+            for name, tags in served.items()
+        }
+        return {name: tags for name, tags in free.items() if tags}
+
+    def serves(self, after: Served, snapshot: str, now: float) -> None:
+        """Take note that this is served from now on."""
+        before, new = named(self.served), named(after)
+        self.left |= dict.fromkeys(before - new, now)
+        for each in new:
+            self.left.pop(each, None)
+        self.served = after
+        self.snapshots[snapshot] = after
+        self.published[snapshot] = now
+
+    def is_whole(self, served: Served) -> bool:
+        """Whether all of it is still on disk, but for what is blocked anyway."""
+        return not named(self.without_blocked(served)) & self.gone
+
+    def pullable(self, now: float) -> frozenset[tuple[str, Digest]]:
+        """Each repository and digest that a client must get: served, in its grace, or of a snapshot that stays."""
+        within = {each for each, since in self.left.items() if now - since <= self.grace}
+        kept = {each for name in self.must_stay(now) for each in named(self.snapshots[name])}
+        all_of_it = named(self.served) | within | kept
+        return frozenset((name, digest) for name, digest in all_of_it - self.gone if digest not in self.blocked)
+
+    def must_stay(self, now: float) -> frozenset[str]:
+        """The snapshots that no collection may take, whatever the counts of the retention are."""
+        names = list(self.snapshots)
+        replaced = {old: self.published[new] for old, new in itertools.pairwise(names)}
+        recent = {old for old, since in replaced.items() if now - since <= self.grace}
+        return frozenset({*names[-1:], *recent, *(({self.target} | self.pins) & self.snapshots.keys())})
+
+
+def named(served: Served) -> frozenset[tuple[str, Digest]]:
+    """Each repository with each manifest that its tags name, at every depth."""
+    return frozenset(
+        (name, digest) for name, tags in served.items() for built in tags.values() for digest in manifests_of(built)
+    )

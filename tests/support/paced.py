@@ -1,4 +1,4 @@
-"""An upstream that answers a process only when it is quiet, so that it makes the same system calls in the same order."""
+"""An upstream that answers a process only when it is quiet: so it makes the same system calls in the same order."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import web
 from support.scripted import Play, Scripted
 
 _POLL = 0.0003
@@ -57,7 +57,7 @@ class Paced(Scripted):
             await self.watch.quiet(request.path.rpartition("/")[2])
         try:
             return await super().respond(request)
-        except ClientConnectionResetError:  # who asked was killed
+        except ConnectionError:  # who asked was killed
             return web.Response(status=500)
 
     def in_pieces(self, content: bytes) -> Play:

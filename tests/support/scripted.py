@@ -31,6 +31,10 @@ class Scripted(Upstream):
         """Answer requests whose ``METHOD /path?query`` matches by ``plays``, one each, and by ``then`` after."""
         self._scenes.insert(0, _Scene(re.compile(pattern), deque(plays), then))
 
+    def stop_playing(self) -> None:
+        """Forget the script: answer as a registry from now on."""
+        self._scenes.clear()
+
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Answer by the script, else as a registry."""
         for scene in self._scenes:

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from support.programs import program
 
+_PATIENCE = 30.0
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<call>\w+)\(")
 
 
@@ -41,7 +43,7 @@ def traced(process: int, log: Path, calls: Sequence[str], *injections: Injection
             yield
         finally:
             try:
-                strace.wait(60)
+                strace.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
                 strace.kill()
                 raise
@@ -54,3 +56,16 @@ def counted(log: Path) -> dict[int, Counter[str]]:
         if begun := _LINE.match(line):
             found.setdefault(int(begun["thread"]), Counter())[begun["call"]] += 1
     return found
+
+
+def wait_until_stopped(process: int, log: Path) -> None:
+    """Wait until a process that is traced into ``log`` has stopped by the SIGSTOP that was injected."""
+    end = time.monotonic() + _PATIENCE
+    while "stopped by SIGSTOP" not in log.read_text("utf-8", "replace") or not _rests(process):
+        assert time.monotonic() < end, f"process {process} was not stopped"
+        time.sleep(0.001)
+
+
+def _rests(process: int) -> bool:
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{process}/task").glob("*/stat")]
+    return all(state in {"t", "T"} for state in states)

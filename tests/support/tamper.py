@@ -1,4 +1,4 @@
-"""What a hostile hand may put in the place of a file or directory of a root, and a place outside that must stay whole."""
+"""What a hostile hand may put in the place of a file or directory of a root, and a place outside to be kept whole."""
 
 import os
 import shutil

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -47,6 +48,12 @@ class Begun:
         os.close(self._gate)
         return Ended(status, said.decode("utf-8", "replace"))
 
+    def kill(self) -> None:
+        """Kill it, unless it has ended already."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process, signal.SIGKILL)
+        self.wait()
+
 
 class Warm:
     """Runs `mirrord` commands, one at a time."""
@@ -81,7 +88,7 @@ class Warm:
         return Begun(process, self._channel, words, gate)
 
     def run(self, place: Path, *arguments: str) -> Ended:
-        """Run a command in ``place`` undisturbed."""
-        begun = self.begin(place, *arguments)
-        begun.go()
-        return begun.wait()
+        """Run a command in ``place`` to its end."""
+        run = self.begin(place, *arguments)
+        run.go()
+        return run.wait()

@@ -1,4 +1,4 @@
-"""Garbage collection level by level: what goes, when, and what stays for whom. Holes are those of the storage protocol."""
+"""Garbage collection level by level: what goes, when, and what stays for whom. Holes are the storage protocol's."""
 
 import os
 from pathlib import Path
@@ -39,8 +39,7 @@ def pooled(keeper: Keeper, built: BuiltImage) -> set[bool]:
 
 
 async def test_levels_go_one_after_another_each_after_its_grace(keeper: Keeper) -> None:
-    """STORAGE holes 3 and 11: snapshot and generation go a grace after their successor came, what only they named a
-    grace after that, its blobs never before its manifest."""
+    """STORAGE holes 3 and 11: a snapshot goes a grace after its successor came, what only it named a grace later."""
     await keeper.serve({"app": {"1": A}})
     await keeper.serve({"app": {"1": B}})
     keeper.clock.ahead = 59
@@ -425,8 +424,7 @@ async def test_without_a_served_snapshot_nothing_is_collected(keeper: Keeper) ->
 
 
 async def test_a_snapshot_that_cannot_be_read_stops_all_and_its_mending_lets_it_go_on(keeper: Keeper) -> None:
-    """GC fails closed: what an unreadable snapshot names is unknown, so that nothing at all goes; no restart is needed
-    after it was mended."""
+    """GC fails closed: what an unreadable snapshot names is unknown, so nothing goes; mended, no restart is needed."""
     first = (await keeper.serve({"app": {"1": A}})).publication
     await keeper.serve({"app": {"1": B}})
     assert first is not None

@@ -16,7 +16,7 @@ from mirrord.store.retention import Retention
 A, B, LOST = image("a"), image("b"), image("lost")
 KEEP_TWO = Retention(keep_last=2, keep_daily=0, keep_weekly=0, grace=60)
 
-Damage = Callable[[Layout], None]
+Damage = Callable[[Layout], object]
 
 
 def write(path: Path, content: bytes) -> None:
@@ -72,6 +72,20 @@ def lose_a_generation(layout: Layout) -> None:
     generation(layout).rename(layout.root.parent / "lost")
 
 
+def misdirect_a_tag(layout: Layout) -> None:
+    """A tag whose link leads to no manifest."""
+    link = generation(layout) / "tags" / "1"
+    link.unlink()
+    link.symlink_to("../README")
+
+
+def replace_generations(layout: Layout) -> None:
+    """A file in place of all generations of the repository."""
+    room = layout.generations / "app"
+    room.rename(layout.root.parent / "app")
+    write(room, b"")
+
+
 DAMAGES: dict[str, Damage] = {
     "a stranger's file among the manifests": lambda at: write(at.manifests("app") / "README", b"mine"),
     "a temporary file among the manifests": lambda at: write(at.manifests("app") / f".{A.digest}.oci-manifest", b""),
@@ -97,15 +111,9 @@ DAMAGES: dict[str, Damage] = {
     "no tags": lambda at: (generation(at) / "tags").rename(at.root.parent / "tags"),
     "a file as a tag": lambda at: write(generation(at) / "tags" / "1", b"{}"),
     "a tag the record does not have": lambda at: (generation(at) / "tags" / "new").symlink_to(manifest(at)),
-    "a tag that leads to no manifest": lambda at: (
-        (generation(at) / "tags" / "1").unlink(),
-        (generation(at) / "tags" / "1").symlink_to("../README"),
-    )[0],
+    "a tag that leads to no manifest": misdirect_a_tag,
     "a generation that is gone": lose_a_generation,
-    "generations that are a file": lambda at: (
-        (at.generations / "app").rename(at.root.parent / "app"),
-        write(at.generations / "app", b""),
-    )[1],
+    "generations that are a file": replace_generations,
     "generations out of the root": lambda at: move_out(at.generations / "app", at),
     "manifests out of the root": lambda at: move_out(at.manifests("app"), at),
     "blobs out of the root": lambda at: move_out(at.blobs("app"), at),
@@ -126,8 +134,7 @@ async def with_garbage(keeper: Keeper) -> None:
 
 @pytest.mark.parametrize("what", DAMAGES)
 async def test_doubt_keeps_a_repository_and_no_other(keeper: Keeper, what: str) -> None:
-    """GC fails closed: nothing of the damaged repository is deleted, nor the pool's copies of it, and it is said why;
-    the other is collected."""
+    """GC fails closed: nothing of a damaged repository goes, nor the pool's copies of it, and it is told; others go."""
     await with_garbage(keeper)
     layout = keeper.layout
     DAMAGES[what](layout)

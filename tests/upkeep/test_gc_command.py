@@ -41,7 +41,8 @@ def gc(warm: Warm, place: Path, *more: str, retention: str = ONE) -> Ended:
     return warm.run(place, "gc", "--config", str(configured(place, retention)), *more)
 
 
-async def test_it_says_what_it_deleted(layout: Layout, warm: Warm, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("layout")
+async def test_it_says_what_it_deleted(warm: Warm, tmp_path: Path) -> None:
     """One line of counts and bytes; with -v each thing; what waits for its grace is counted."""
     ended = gc(warm, tmp_path, "-v")
     assert ended.status == 0
@@ -64,7 +65,8 @@ async def test_a_dry_run_says_what_would_go_and_why(layout: Layout, warm: Warm, 
     assert len(list(layout.snapshots.iterdir())) == 2
 
 
-async def test_as_json(layout: Layout, warm: Warm, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("layout")
+async def test_as_json(warm: Warm, tmp_path: Path) -> None:
     """`--json`: one document with counts, bytes, victims, doubts and what was left for later."""
     dry = json.loads(gc(warm, tmp_path, "--dry-run", "--json").words)
     assert dry["schema"] == "mirrord.gc/1"
@@ -98,7 +100,7 @@ async def test_a_doubt_is_told_and_ends_with_1(layout: Layout, warm: Warm, tmp_p
 
 
 async def test_a_broken_root_ends_with_3(layout: Layout, warm: Warm, tmp_path: Path) -> None:
-    """An unreadable snapshot or list of pins is the host's to mend: nothing is deleted, one line says what to look at."""
+    """An unreadable snapshot or list of pins is the host's to mend: nothing goes, one line says what to look at."""
     pins = layout.state / "pins.json"
     pins.write_text("{")
     ended = gc(warm, tmp_path)

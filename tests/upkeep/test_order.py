@@ -55,9 +55,10 @@ def seen(log: Path, root: Path) -> Iterator[tuple[str, str]]:
             yield call[1], paths[-1] if "unlinkat" not in call[1] else "/".join(paths)
 
 
-async def test_each_level_is_durably_gone_before_the_next_is_touched(layout: Layout, warm: Warm, tmp_path: Path) -> None:
-    """STORAGE holes 2, 5 and 6: what is served is synced first; snapshots and generations are renamed away whole, a
-    barrier follows, then they are removed; manifests are synced before blobs go."""
+async def test_each_level_is_durably_gone_before_the_next_is_touched(
+    layout: Layout, warm: Warm, tmp_path: Path
+) -> None:
+    """STORAGE holes 2, 5, 6: synced, renamed away whole, a barrier, removed; manifests are synced before blobs go."""
     log = tmp_path / "log"
     run = warm.begin(tmp_path, "gc", "--config", str(tmp_path / "mirrord.yaml"))
     with traced(run.process, log, CALLS):
@@ -100,7 +101,9 @@ async def test_killed_anywhere_it_leaves_garbage_and_no_hole(
         shutil.rmtree(layout.root)
         subprocess.run(["cp", "-a", saved, layout.root], check=True)
         run = warm.begin(tmp_path, *command)
-        with traced(run.process, tmp_path / "log", (call,), Injection((call,), "signal=SIGKILL", str(killed * step + 1))):
+        with traced(
+            run.process, tmp_path / "log", (call,), Injection((call,), "signal=SIGKILL", str(killed * step + 1))
+        ):
             run.go()
             ended = run.wait()
         check_tree(layout.root)
@@ -144,7 +147,7 @@ def test_after_a_swap_that_may_not_last_nothing_is_deleted(layout: Layout, tmp_p
 
 
 def test_what_is_served_is_synced_or_nothing_goes(layout: Layout, tmp_path: Path) -> None:
-    """STORAGE hole 5: a writer may have died between swap and fsync; where that can't be made up, nothing is deleted."""
+    """STORAGE hole 5: a writer may have died between swap and fsync; where that can't be made up, nothing goes."""
     before = stamps(layout.root)
     said = steps(layout, "collect", tmp_path / "log", Injection(("fsync",), "error=EIO", "1"))
     assert [kind for kind, _ in said] == ["UndurableError", "HostError"]

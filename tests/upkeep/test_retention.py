@@ -1,5 +1,6 @@
 """Which snapshots stay: by count, by calendar, by what a person decided, and by the grace of pulls under way."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -127,7 +128,7 @@ def test_whatever_the_clock_did(
     assert names <= {each.name for each in found}
     assert {found[at].name, *pins} <= names
     assert {each.name for each in found[len(found) - min(counts[0], len(found)) :]} <= names
-    for each, successor in zip(found, found[1:], strict=False):
+    for each, successor in itertools.pairwise(found):
         if each.name not in names:
             assert (NOW - successor.published).total_seconds() > max(grace, 60)
     days = {each.published.date() for each in found}

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import pty
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,22 +136,23 @@ async def test_a_person_is_asked(site: Site, answer: str, status: int) -> None:
     """On a terminal the diff is shown, then the question; no changes nothing (exit status 1), yes goes back."""
     controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "mirrord", "snapshots", "rollback", "2", "--config", str(site.mirror.config)]
-    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=site.mirror.place) as process:
-        os.close(terminal)
-        said = b""
-        while b"[y/N]" not in said:
-            said += os.read(controller, 4096)
-        os.write(controller, f"{answer}\n".encode())
-        assert await asyncio.to_thread(process.wait, 60) == status
-        os.close(controller)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=site.mirror.place
+    )
+    os.close(terminal)
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(controller, 4096)
+    os.write(controller, f"{answer}\n".encode())
+    assert await process.wait() == status
+    os.close(controller)
     assert said.index(b"moved") < said.index(b"[y/N]")
     assert site.served()["app"] == ("b" if answer == "y" else "c")
     assert (read_hold(site.mirror.layout) is None) == (answer == "n")
 
 
 async def test_it_holds_until_release_and_syncs_complete_meanwhile(site: Site) -> None:
-    """While it holds a run fetches what is new and publishes none of it, and says so; released, it is published
-    without another fetch."""
+    """While it holds a run fetches and publishes nothing, and says so; released, it is published without a fetch."""
     site.command("rollback", "1", "--yes")
     site.move("d")
     report = await site.mirror.sync()
@@ -294,7 +294,7 @@ async def test_the_list_shows_what_is_served_pinned_and_held(site: Site) -> None
 
 
 async def test_pins_come_and_go(site: Site) -> None:
-    """pin and unpin by number or name, twice over without harm; one that is not there is said so."""
+    """Pin and unpin by number or name, twice over without harm; one that is not there is said so."""
     assert site.document("pin", "1")["pinned"] == site.document("pin", "00000001")["pinned"]
     assert len(site.document("pin", "2")["pinned"]) == 2
     assert "no longer pinned" in site.command("unpin", "1").words
@@ -388,8 +388,7 @@ def lose_manifest(site: Site, snapshot: str) -> None:
 
 @pytest.mark.parametrize("damage", [lose_record, tear_record, lose_generation, lose_manifest])
 async def test_a_snapshot_that_is_not_whole_is_refused(site: Site, damage: object) -> None:
-    """Closed: what is gone or damaged is never published again; exit status 3 says what is missing. Other snapshots,
-    and other repositories of this one, can be gone back to."""
+    """Closed: what is gone or damaged is not published again (exit status 3); other snapshots can be."""
     assert callable(damage)
     name = site.document("list")["snapshots"][-1]["name"]
     damage(site, name)
