@@ -2,13 +2,12 @@
 
 import shlex
 import sys
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from mirrord.cli.invocation import Invocation
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-
     from mirrord.config.reserve import Reserve
     from mirrord.store.layout import Layout
     from mirrord.store.store import Store
@@ -28,7 +27,7 @@ def mirror_of(invocation: Invocation) -> "tuple[Layout, Reserve]":
     return tree.layout, config.reserve if config else Reserve(size=0)
 
 
-def writing(layout: "Layout", reserve: "Reserve") -> "AbstractAsyncContextManager[Store]":
+def writing(layout: "Layout", reserve: "Reserve") -> AbstractAsyncContextManager["Store"]:
     """Hold the root while the block lasts, under the words that were typed."""
     from mirrord.store.store import open_store
 

@@ -10,6 +10,7 @@ from mirrord.errors import InvalidReferenceError
 from mirrord.oci.reference import Repository
 
 _HIGHEST_PORT = 65_535
+_SHOWN = 100
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):([0-9]{1,5})")
 
 
@@ -40,7 +41,8 @@ def parse_origin(text: str) -> str:
     parts = _split(text)
     if parts.scheme not in {"http", "https"}:
         if re.fullmatch(r"[A-Za-z0-9.\[\]:-]+", text) and "://" not in text:
-            raise ValueError(f"{shown(text)} has no scheme; write https://{text} or http://{text}")
+            host = text[:_SHOWN]
+            raise ValueError(f"{shown(text)} has no scheme; write https://{host} or http://{host}")
         raise ValueError
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError(f"{shown(text)} goes on after the host; write scheme, host and port alone")

@@ -60,7 +60,15 @@ class Repository:
     @classmethod
     def parse(cls, name: str) -> Self:
         """Read ``nginx``, ``prom/prometheus`` or ``quay.io/x/y`` (no tag, no digest). Raises InvalidReferenceError."""
-        host, path = _split(name)
+        return cls._checked(name, *_split(name))
+
+    @classmethod
+    def of(cls, host: str, path: str) -> Self:
+        """A repository by its two parts, as records keep it. Raises InvalidReferenceError."""
+        return cls._checked(f"{host}/{path}", host, path)
+
+    @classmethod
+    def _checked(cls, name: str, host: str, path: str) -> Self:
         found = _HOST.fullmatch(host)
         if not found or not 0 < int(found["port"] or 1) <= _MAX_PORT:
             raise InvalidReferenceError(
@@ -144,7 +152,7 @@ def _shown(text: str) -> str:
 
 def _split(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    is_host = bool(slash) and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower())
+    is_host = bool(slash) and (any(c in first for c in ".:[") or first.lower() == "localhost")
     lowered = first.lower() if first.isascii() else first  # a Kelvin sign is no k
     host, path = (lowered, rest) if is_host else (HUB, name)
     if host in _HUB_ALIASES:

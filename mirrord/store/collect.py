@@ -18,7 +18,6 @@ from pathlib import Path
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
-from mirrord.oci.manifest import Manifest
 from mirrord.store import durable
 from mirrord.store.garbage import (
     DoubtError,
@@ -189,22 +188,22 @@ class Collector:
             generations &= wanted
         present, named = manifests_present(self.layout, name), named_digests(self.layout, name, generations)
         unnamed = unnamed_manifests(present, named)
-        tombstones.note(name, (path.name for path in unnamed), now)
-        due = {path: None for path in unnamed if tombstones.is_due(name, path.name, now, self.retention.patience)}
-        waiting = [path.name for path in unnamed if path not in due]
+        tombstones.note(name, unnamed, now)
+        due = [each for each in unnamed if tombstones.is_due(name, each, now, self.retention.patience)]
+        left = present.keys() - due
+        waiting = [each for each in unnamed if each in left]
         self.result.waiting += len(waiting)
-        left: list[Manifest] = [manifest for path, manifest in present.items() if path not in due]
-        blobs, lacked = compared_blobs(self.layout, name, left)
-        self.lacked.update(lacked, named - {manifest.digest for manifest in left})
-        for path in due:
-            self._record(Level.MANIFEST, f"{name} {path.name}", "no tag names it, and its grace is over", 0)
-            self._unlink(path)
+        blobs, lacked = compared_blobs(self.layout, name, [present[each] for each in left])
+        self.lacked.update(lacked, named - {present[each].digest for each in left})
+        for each in due:
+            self._record(Level.MANIFEST, f"{name} {each}", "no tag names it, and its grace is over", 0)
+            self._unlink(self.layout.manifests(name) / each)
         if (due or blobs) and not self.is_dry:
             self._sync(self.layout.manifests(name))
             tombstones.note(name, waiting, now)  # what comes back has its whole grace again
-        for path in blobs:
-            self._record(Level.BLOB, f"{name} {path.name}", "no manifest here names it", 0)
-            self._unlink(path)
+        for each in blobs:
+            self._record(Level.BLOB, f"{name} {each}", "no manifest here names it", 0)
+            self._unlink(self.layout.blobs(name) / each)
         if blobs and not self.is_dry:
             self._sync(self.layout.blobs(name))
 
@@ -235,19 +234,21 @@ class Collector:
 
         Their ctime is when the last link went: the grace begins then.
         """
-        now, algorithm = self.clock(), room.parent.name
+        now, algorithm, prefix = self.clock(), room.parent.name, room.name
+        is_hex = _HEX[algorithm].fullmatch
         for name in sorted(os.listdir(room)):
+            path = f"{room}/{name}"
             try:
-                status = os.lstat(room / name)
+                status = os.lstat(path)
             except FileNotFoundError:  # quarantined meanwhile
                 continue
-            if not (stat.S_ISREG(status.st_mode) and _HEX[algorithm].fullmatch(name) and name[:2] == room.name):
-                self.result.doubts.append(f"{room / name} is none of mirrord's; it stays")
-            elif status.st_nlink > 1 or Digest.parse(f"{algorithm}:{name}") in self.lacked:
-                continue
-            elif now - status.st_ctime > self.retention.patience:
-                self._record(Level.POOL, f"{algorithm}:{name}", "no repository has it", status.st_blocks * 512)
-                self._unlink(room / name)
+            if not (stat.S_ISREG(status.st_mode) and is_hex(name) and name.startswith(prefix)):
+                self.result.doubts.append(f"{path} is none of mirrord's; it stays")
+            elif status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:
+                digest = Digest.parse(f"{algorithm}:{name}")
+                if digest not in self.lacked:
+                    self._record(Level.POOL, str(digest), "no repository has it", status.st_blocks * 512)
+                    self._unlink(Path(path))
 
     def repositories(self) -> tuple[str, ...]:
         """Every repository with content, and every one that should have some."""

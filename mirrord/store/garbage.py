@@ -6,11 +6,12 @@ What is present protects its children: generations on disk protect manifests, ma
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mirrord.errors import InvalidDigestError, InvalidManifestError, MirrordError
 from mirrord.oci.digest import Digest
-from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+from mirrord.oci.manifest import MAX_MANIFEST_SIZE, parse_manifest
 from mirrord.oci.reference import is_local_name
 from mirrord.store import durable
 from mirrord.store.content import check_rooms
@@ -78,31 +79,55 @@ def _of_record(record: Record) -> set[Digest]:
     return {each.digest for each in held} | {child for each in held for child in each.children} | set(listed)
 
 
-def manifests_present(layout: Layout, repository: str) -> Mapping[Path, Manifest]:
-    """Every manifest of a repository, parsed. Raises DoubtError for a file that is none, or does not parse."""
+@dataclass(frozen=True, slots=True)
+class Present:
+    """One manifest that a repository has, as far as garbage collection cares: what protects what."""
+
+    digest: Digest
+    is_index: bool
+    children: tuple[Digest, ...]
+    blobs: frozenset[str]
+    """Digests of its config and layers, as their files are named."""
+    foreign: frozenset[str]
+    """Those of them that are to be had elsewhere: the repository may lack them."""
+
+
+def manifests_present(layout: Layout, repository: str) -> Mapping[str, Present]:
+    """Every manifest of a repository, by its file's name. Raises DoubtError for a file that is none, or is damaged."""
+    room = layout.manifests(repository)
     try:
         check_rooms(layout, repository)
-    except MirrordError as error:
+        with os.scandir(room) as entries:
+            return {entry.name: _present(entry, repository) for entry in entries}
+    except FileNotFoundError:
+        return {}
+    except (MirrordError, OSError) as error:
         raise DoubtError(f"{repository}: {error}") from error
-    found: dict[Path, Manifest] = {}
-    for name in _names(repository, layout.manifests(repository)):
-        path = layout.manifests(repository) / name
-        parsed = parse_manifest_name(name)
-        if parsed is None or not path.is_file() or path.is_symlink():
-            raise DoubtError(f"{repository}: {name!r} among its manifests is none of mirrord's")
-        digest, kind = parsed
-        try:
-            with path.open("rb") as file:
-                raw = file.read(MAX_MANIFEST_SIZE + 1)
-            found[path] = parse_manifest(raw, kind.media_type, digest.algorithm)
-        except (InvalidManifestError, OSError) as error:
-            raise DoubtError(f"{repository}: {path} can't be read: {error}") from error
-        if found[path].digest != digest:
-            raise DoubtError(f"{repository}: {path} does not hash to its name")
-    return found
 
 
-def unnamed_manifests(present: Mapping[Path, Manifest], named: frozenset[Digest]) -> tuple[Path, ...]:
+def _present(entry: "os.DirEntry[str]", repository: str) -> Present:
+    parsed = parse_manifest_name(entry.name)
+    if parsed is None or not entry.is_file(follow_symlinks=False):
+        raise DoubtError(f"{repository}: {entry.name!r} among its manifests is none of mirrord's")
+    digest, kind = parsed
+    with open(entry.path, "rb") as file:
+        raw = file.read(MAX_MANIFEST_SIZE + 1)
+    try:
+        manifest = parse_manifest(raw, kind.media_type, digest.algorithm)
+    except InvalidManifestError as error:
+        raise DoubtError(f"{repository}: {entry.path} can't be read: {error}") from error
+    if manifest.digest != digest:
+        raise DoubtError(f"{repository}: {entry.path} does not hash to its name")
+    return Present(
+        digest,
+        manifest.kind.is_index,
+        tuple(child.digest for child in manifest.children),
+        frozenset(str(blob.digest) for blob in manifest.blobs),
+        frozenset(str(blob.digest) for blob in manifest.blobs if blob.is_foreign),
+    )
+
+
+def unnamed_manifests(present: Mapping[str, Present], named: frozenset[Digest]) -> Sequence[str]:
     """The manifests that neither ``named`` holds nor a named index lists, at any depth: indexes before the rest."""
     by_digest = {manifest.digest: manifest for manifest in present.values()}
     marked: set[Digest] = set()
@@ -111,28 +136,29 @@ def unnamed_manifests(present: Mapping[Path, Manifest], named: frozenset[Digest]
         digest = waiting.pop()
         if digest not in marked:
             marked.add(digest)
-            waiting += [child.digest for child in by_digest[digest].children if child.digest in by_digest]
-    unnamed = [path for path, manifest in present.items() if manifest.digest not in marked]
-    return tuple(sorted(unnamed, key=lambda path: (not present[path].kind.is_index, path)))
+            waiting += [child for child in by_digest[digest].children if child in by_digest]
+    unnamed = [name for name, manifest in present.items() if manifest.digest not in marked]
+    return sorted(unnamed, key=lambda name: (not present[name].is_index, name))
 
 
-def compared_blobs(
-    layout: Layout, repository: str, left: Iterable[Manifest]
-) -> tuple[Sequence[Path], frozenset[Digest]]:
+def compared_blobs(layout: Layout, repository: str, left: Iterable[Present]) -> tuple[Sequence[str], frozenset[Digest]]:
     """The blobs that no manifest in ``left`` names, and those that one names and the repository lacks.
 
     Raises DoubtError for a file that is no blob.
     """
-    named = {blob.digest for manifest in left for blob in manifest.blobs if not blob.is_foreign}
-    present: dict[Digest, Path] = {}
-    for name in _names(repository, layout.blobs(repository)):
+    named: set[str] = set()
+    foreign: set[str] = set()
+    for manifest in left:
+        named |= manifest.blobs
+        foreign |= manifest.foreign
+    present = set(_names(repository, layout.blobs(repository)))
+    unnamed = sorted(present - named)
+    for name in unnamed:
         try:
-            present[Digest.parse(name)] = layout.blobs(repository) / name
+            Digest.parse(name)
         except InvalidDigestError as error:
             raise DoubtError(f"{repository}: {name!r} among its blobs is none of mirrord's") from error
-    kept = {blob.digest for manifest in left for blob in manifest.blobs}
-    unnamed = [path for digest, path in present.items() if digest not in kept]
-    return sorted(unnamed), frozenset(named - present.keys())
+    return unnamed, frozenset(map(Digest.parse, named - foreign - present))
 
 
 def digests_present(layout: Layout, repository: str) -> frozenset[Digest]:

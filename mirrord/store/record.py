@@ -103,7 +103,7 @@ class Record:
             raise ValueError(f"record schema {document['schema']!r}; expected {SCHEMA!r}")
         return cls(
             name=_of_grammar(is_local_name, document["name"]),
-            upstream=_upstream(**document["upstream"]),
+            upstream=Repository.of(**document["upstream"]),
             tags={_of_grammar(is_tag, tag): Held.read(held) for tag, held in document["tags"].items()},
             digests={Digest.parse(digest): Held.read(held) for digest, held in document["digests"].items()},
             referrers={Digest.parse(digest): _entries(listed) for digest, listed in document["referrers"].items()},
@@ -114,12 +114,6 @@ def _of_grammar(is_name: Callable[[str], bool], text: str) -> str:
     if not is_name(text):
         raise ValueError(f"{text!r} is no name")
     return text
-
-
-def _upstream(host: str, path: str) -> Repository:
-    if Repository.parse(f"{host}/{path}") != Repository(host, path):
-        raise ValueError(f"{host!r} and {path!r} are no repository")
-    return Repository(host, path)
 
 
 def _plain(text: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.crash import Ground, World
+from support.crash import Ground
 from support.mirror import Mirror
 from support.paced import Paced
+from support.states import World
 from support.undisturbed import Undisturbed
 from support.warm import Warm
 

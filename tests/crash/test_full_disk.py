@@ -10,10 +10,11 @@ from typing import Self
 import pytest
 from aiohttp import web
 from support.closed import check_tree
-from support.crash import Ground, State, World
+from support.crash import Ground
 from support.disk import memory, resize
 from support.mirror import Mirror
 from support.paced import Paced
+from support.states import State, World
 from support.warm import Warm
 
 from mirrord.demo.images import image, layer

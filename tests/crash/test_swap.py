@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from support.crash import Ground, Listing, State, World
+from support.crash import Ground, Listing
 from support.disk import Disk
 from support.mirror import Mirror
 from support.order import read_calls
 from support.paced import Paced
+from support.states import State, World
 from support.strace import Injection, traced
 from support.undisturbed import Undisturbed
 from support.warm import Ended, Warm

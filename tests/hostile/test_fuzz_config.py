@@ -41,14 +41,15 @@ def test_a_reference_is_of_the_grammar_or_refused(text: str) -> None:
     assert len(words) < 1500
     if reference is None:
         return
+    repository = reference.repository
+    assert Repository.of(repository.host, repository.path) == repository
     assert Reference.parse(str(reference)) == reference
     assert reference.tag is None or is_tag(reference.tag)
-    check_name(reference.repository)
+    check_name(repository)
 
 
 def check_name(repository: Repository) -> None:
     """A repository's names lead nowhere but down."""
-    assert Repository.parse(str(repository)) == repository
     try:
         name = repository.local_name()
     except InvalidReferenceError:
@@ -115,4 +116,4 @@ def test_a_password_file_holds_a_password_or_is_told(tmp_path: Path, content: by
         return
     assert login.encoded.isascii()
     assert login.encoded.isprintable()
-    assert login.password not in f"{login!r} {login}".replace("password", "")
+    assert len(login.password) < 4 or login.password not in f"{login!r} {login}"

@@ -79,7 +79,7 @@ def test_a_record_is_whole_or_damage(layout: Layout, content: bytes) -> None:
         assert "record.json" in words
         return
     assert record.name == "team/app"
-    assert Repository.parse(str(record.upstream)) == record.upstream
+    assert Repository.of(record.upstream.host, record.upstream.path) == record.upstream
     assert all(map(is_tag, record.tags))
     assert all(held.first_seen.isprintable() for held in record.tags.values())
     assert Record.parse(record.encode()) == record

@@ -69,7 +69,6 @@ digests = st.binary(max_size=8).map(Digest.of) | st.binary(max_size=8).map(lambd
         ("[2001:db8::1]/app:1", "[2001:db8::1]/app:1"),
         ("[2001:DB8::1]/app", "[2001:db8::1]/app"),
         ("Quay.IO/app", "quay.io/app"),
-        ("MyHost/app", "myhost/app"),
         ("myhost/app", "docker.io/myhost/app"),
         ("xn--n3h.example/app", "xn--n3h.example/app"),
         ("a__b/c_d/e.f/g---h", "docker.io/a__b/c_d/e.f/g---h"),

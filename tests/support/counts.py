@@ -1,6 +1,7 @@
 """What tests counted (points killed, errors injected, cuts), added up over all workers and told at the end."""
 
 from collections import defaultdict
+from typing import cast
 
 import pytest
 
@@ -18,7 +19,7 @@ def told(reports: list[pytest.TestReport]) -> list[str]:
     for report in reports:
         for name, value in report.user_properties:
             if name == _PROPERTY:
-                what, part, done, of = value  # type: ignore[misc] # as `count` made it
+                what, part, done, of = cast("tuple[str, str, int, int]", value)
                 found[what][part][0] += done
                 found[what][part][1] = of
     return [

@@ -44,11 +44,40 @@ TOOLS = 24
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a reader, and whoever looks at a directory, sees of one path."""
+
+    kind: int
+    mode: int
+    says: str
+
+
+def seen(root: Path) -> dict[str, Seen]:
+    """All that is in a tree, but for private rooms, who holds it, and times."""
+    found: dict[str, Seen] = {}
+    for room in ("pool", "content", "generations", "snapshots", "current", "root.json"):
+        paths = [root / room]
+        for inside, directories, names in os.walk(root / room) if room != "current" else ():
+            paths += [Path(inside, name) for name in (*directories, *names)]
+        for path in paths:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                says = os.readlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                says = hashlib.sha256(path.read_bytes()).hexdigest()
+            else:
+                says = ""
+            found[str(path.relative_to(root))] = Seen(stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode), says)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """The tree that copies are made of, never damaged itself, and what its upstream has."""
 
     place: Path
     held: Mapping[str, Held]
+    seen: Mapping[str, Seen]
 
 
 def push_first(upstream: Scripted) -> None:
@@ -324,34 +353,6 @@ def exchange_bytes(one: Path, two: Path) -> None:
         with _writable(path) as target:
             target.truncate(0)
             target.write(content)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a reader, and whoever looks at a directory, sees of one path."""
-
-    kind: int
-    mode: int
-    says: str
-
-
-def seen(root: Path) -> dict[str, Seen]:
-    """All that is in a tree, but for private rooms, who holds it, and times."""
-    found: dict[str, Seen] = {}
-    for room in ("pool", "content", "generations", "snapshots", "current", "root.json"):
-        paths = [root / room]
-        for inside, directories, names in os.walk(root / room) if room != "current" else ():
-            paths += [Path(inside, name) for name in (*directories, *names)]
-        for path in paths:
-            status = os.lstat(path)
-            if stat.S_ISLNK(status.st_mode):
-                says = os.readlink(path)
-            elif stat.S_ISREG(status.st_mode):
-                says = hashlib.sha256(path.read_bytes()).hexdigest()
-            else:
-                says = ""
-            found[str(path.relative_to(root))] = Seen(stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode), says)
-    return found
 
 
 def random_damage(root: Path, chance: random.Random) -> tuple[Path, str]:

@@ -13,6 +13,7 @@ from mirrord.oci.digest import Digest
 from mirrord.oci.reference import Repository
 from mirrord.store.change import Change
 from mirrord.store.collect import Collected, Level
+from mirrord.store.garbage import Present, unnamed_manifests
 from mirrord.store.hold import write_pins
 from mirrord.store.retention import Retention
 from mirrord.store.snapshot import Reason
@@ -155,6 +156,21 @@ async def test_an_index_within_an_index_keeps_all_below(keeper: Keeper) -> None:
     await keeper.collect_all()
     assert names_below(keeper.layout.manifests("app")) == {f"{A.digest}.{A.manifest.kind}"}
     assert has(keeper, "app", A)
+
+
+def test_an_index_goes_before_what_it_lists() -> None:
+    """A kill in between leaves a child without its index, never an index without its child."""
+    present = {}
+    for number in range(9):
+        child = image(f"{number}")
+        whole = index(child)
+        present[f"{child.digest}.{child.manifest.kind}"] = Present(
+            child.digest, is_index=False, children=(), blobs=frozenset(), foreign=frozenset()
+        )
+        present[f"{whole.digest}.{whole.manifest.kind}"] = Present(
+            whole.digest, is_index=True, children=(child.digest,), blobs=frozenset(), foreign=frozenset()
+        )
+    assert [present[name].is_index for name in unnamed_manifests(present, frozenset())] == [True] * 9 + [False] * 9
 
 
 async def test_referrers_and_images_by_digest_stay(keeper: Keeper) -> None:

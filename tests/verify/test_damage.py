@@ -4,7 +4,7 @@ import re
 
 import pytest
 from support.closed import check_tree
-from support.damage import ON_DIRECTORIES, ON_FILES, ON_LINKS, damages_for, seen, targets
+from support.damage import ON_DIRECTORIES, ON_FILES, ON_LINKS, Model, damages_for, seen, targets
 from support.mirror import Mirror
 from support.scripted import Scripted
 from support.verifying import about, repaired, verified
@@ -92,10 +92,10 @@ def mended(what: str, damage: str) -> bool:
 
 
 @pytest.mark.parametrize(("what", "damage"), [each for each in ALL if mended(*each)])
-async def test_damage_is_found_and_mended(copy: tuple[Mirror, Scripted], what: str, damage: str) -> None:
+async def test_damage_is_found_and_mended(model: Model, copy: tuple[Mirror, Scripted], what: str, damage: str) -> None:
     """None missed: each kind of damage to each kind of path is found and named; a repair makes the tree what it was."""
     mirror, _ = copy
-    root, before = mirror.root, seen(mirror.root)
+    root, before = mirror.root, dict(model.seen)
     path = targets(root)[what]
     damages_for(path)[damage](path)
     assert about((await verified(root)).findings, path, root)

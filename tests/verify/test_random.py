@@ -23,12 +23,12 @@ async def _none_missed(model: Path, place: Path, seeds: range) -> None:
         shutil.rmtree(place / "outside", ignore_errors=True)
 
 
-async def test_random_damage_is_found(model: Model, tmp_path: Path) -> None:
+async def test_random_damage_is_found(model: Model, place: Path) -> None:
     """Bits flipped anywhere, and every other kind of damage, to any file or link of the tree."""
-    await _none_missed(model.place, tmp_path, range(CI))
+    await _none_missed(model.place, place, range(CI))
 
 
 @pytest.mark.soak
-async def test_a_thousand_random_damages_are_found(model: Model, tmp_path: Path) -> None:
+async def test_a_thousand_random_damages_are_found(model: Model, place: Path) -> None:
     """The same, a thousand times."""
-    await _none_missed(model.place, tmp_path, range(CI, CI + SOAK))
+    await _none_missed(model.place, place, range(CI, CI + SOAK))
