@@ -1,6 +1,7 @@
 """The command line as a whole: its commands, and what an error becomes on standard error and as exit status."""
 
 import importlib
+import io
 import sys
 
 import typer
@@ -26,6 +27,8 @@ _FAMILIES = ("sync", "images", "snapshots", "blocks", "upkeep", "verify", "check
 
 def run() -> int:
     """Run the command that was typed and give its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: a name may hold what can't be written
     for family in _FAMILIES:
         importlib.import_module(f"mirrord.cli.{family}")
     try:

@@ -103,10 +103,13 @@ def init(
     import sys
 
     from mirrord.config.loader import PLACES
+    from mirrord.errors import ConfigError
     from mirrord.store import durable
     from mirrord.store.root import create
 
     root = directory.absolute()
+    if not str(root).isprintable():  # also bytes that are no UTF-8
+        raise ConfigError(f"{str(root)!r} can't stand in a config; choose a directory whose name is plain text")
     create(root)
     config = invocation.config or PLACES[0]
     is_new = not config.exists()

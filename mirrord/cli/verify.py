@@ -94,7 +94,7 @@ async def _carry_out(
 
 
 def _told(done: "Repair", verbosity: int, *, repair: bool) -> str:
-    from mirrord.cli.words import count, duration, size
+    from mirrord.cli.words import count, duration, plain, size
 
     lines: list[str] = []
     mended = done.mended if repair else ()
@@ -117,7 +117,7 @@ def _told(done: "Repair", verbosity: int, *, repair: bool) -> str:
         words += "Nothing is wrong."
     if verbosity >= 0 or done.left:
         lines.append(words.rstrip())
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{plain(line)}\n" for line in lines)
 
 
 _NEXT = "What its upstream lacks answers 404 until a sync finds it there again."

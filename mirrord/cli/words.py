@@ -20,6 +20,11 @@ def console() -> "Console":
     return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
+def plain(text: str) -> str:
+    """``text`` with what can't be shown, or would move the cursor, written as an escape: names may be anybody's."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def count(number: int, noun: str) -> str:
     """``1 image``, ``2 images``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

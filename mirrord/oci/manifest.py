@@ -214,7 +214,7 @@ def _descriptor(entry: object, where: str) -> Descriptor:
     size = entry.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_CONTENT_SIZE:
         raise InvalidManifestError(
-            f"{where}: size {str(size)[:40]} is not a number of bytes from 0 to {MAX_CONTENT_SIZE}"
+            f"{where}: size {repr(size)[:40]} is not a number of bytes from 0 to {MAX_CONTENT_SIZE}"
         )
     digest = entry.get("digest")
     try:

@@ -11,6 +11,8 @@ from yarl import URL
 from mirrord.config.model import RegistryConfig
 from mirrord.config.registries import HUB_ORIGIN
 
+_MAX_HOST = 253
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -57,6 +59,21 @@ class Endpoint:
     def __str__(self) -> str:
         usual = self.origin in {URL(f"https://{self.host}"), URL(HUB_ORIGIN)}
         return self.host if usual else f"{self.host} (at {self.origin})"
+
+
+def has_host(url: URL) -> bool:
+    """Whether a URL's host can be asked for at all: an address, or a name as DNS has them (RFC 1035, 2.3.4).
+
+    Looking up any other raises UnicodeError, out of the depth of the resolver.
+    """
+    host = url.raw_host
+    if not host or len(host) > _MAX_HOST:
+        return False
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def same_origin(one: URL, other: URL) -> bool:

@@ -51,6 +51,8 @@ def _password(key: str, config: RegistryConfig) -> str:
             raise ConfigError(
                 f"{key}.password_env: the variable {config.password_env} is not set; set it, or remove it"
             )
+        if not found.isprintable():  # bytes that are no UTF-8 are surrogates in it
+            raise ConfigError(f"{key}.password_env: {config.password_env} holds no plain text; expected the password")
         return found
     name, directory = config.password_credential or "", os.environ.get("CREDENTIALS_DIRECTORY")
     if not directory:

@@ -10,7 +10,7 @@ from yarl import URL
 
 from mirrord.errors import AccessError, UpstreamError
 from mirrord.oci.reference import HUB
-from mirrord.registry.endpoint import Endpoint, names_inner_address, same_origin
+from mirrord.registry.endpoint import Endpoint, has_host, names_inner_address, same_origin
 
 _HUB_REALM = "auth.docker.io"
 _MIN_LABELS = 2
@@ -46,7 +46,7 @@ async def accept_realm(text: str, endpoint: Endpoint, allowed: tuple[str, ...], 
 def _parse(text: str, endpoint: Endpoint) -> URL:
     try:
         url = URL(text).with_fragment(None)
-        usable = url.scheme in {"http", "https"} and bool(url.host) and url.user is None
+        usable = url.scheme in {"http", "https"} and has_host(url) and url.user is None
     except ValueError:
         usable = False
     if not usable:

@@ -6,7 +6,7 @@ from yarl import URL
 
 from mirrord.errors import UpstreamError
 from mirrord.registry.ask import Ask
-from mirrord.registry.endpoint import Endpoint, names_inner_address
+from mirrord.registry.endpoint import Endpoint, has_host, names_inner_address
 
 _IN_URL = re.compile(r"[\x21-\x7e]+")
 
@@ -18,7 +18,7 @@ async def redirect_target(location: str, current: URL, ask: Ask, endpoint: Endpo
     """
     try:
         url = current.join(URL(location, encoded=True)).with_fragment(None)
-        usable = url.scheme in {"http", "https"} and bool(url.host) and _IN_URL.fullmatch(location) is not None
+        usable = url.scheme in {"http", "https"} and has_host(url) and _IN_URL.fullmatch(location) is not None
     except ValueError:
         usable = False
     if not usable:

@@ -22,6 +22,8 @@ REFUSED_FOR = 60.0
 """Seconds for which a refused login is not shown again: repeating a wrong one locks accounts."""
 _OK, _UNAUTHORIZED = 200, 401
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_LONGEST = 1e9
+"""Seconds of a lifetime that are believed: a number may be too large to be halved."""
 _MARGIN = 10.0
 """Seconds before its end at which a token counts as expired (half its life, for a shorter one)."""
 
@@ -104,4 +106,5 @@ def _lifetime(document: Mapping[str, object]) -> float:
     seconds = document.get("expires_in")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         return math.inf
+    seconds = min(seconds, _LONGEST)
     return max(seconds - _MARGIN, seconds / 2)

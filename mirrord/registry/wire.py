@@ -12,7 +12,8 @@ from yarl import URL
 
 from mirrord import __version__
 from mirrord.config.model import Limits
-from mirrord.registry.endpoint import Endpoint
+from mirrord.errors import NetworkError
+from mirrord.registry.endpoint import Endpoint, has_host
 from mirrord.registry.failures import connection_failure
 from mirrord.registry.tls import Tls
 
@@ -63,6 +64,8 @@ class Wire:
         Raises TransientError, NetworkError or UpstreamError for what goes wrong then and while the body is read. Their
         causes are left out: aiohttp's errors show whole URLs.
         """
+        if not has_host(hop.url):
+            raise NetworkError(f"{hop.about}: {str(hop.url.host)[:100]!r} is no name that DNS can have; correct it")
         self.counters.requests += 1
         try:
             async with self._opened().request(

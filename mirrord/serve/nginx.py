@@ -32,7 +32,7 @@ HOST: Final = r"[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*"
 
 _PLACEHOLDER = re.compile(r"@([A-Z0-9_]+)@")
 _LISTEN = re.compile(r"[A-Za-z0-9.:*\[\]/_-]+")
-_UNSAFE = re.compile(r"""[\x00-\x1f\x7f$"'\\]""")
+_UNSAFE = re.compile(r"""[\x00-\x1f\x7f$"'\\\ud800-\udfff]""")  # surrogates: bytes that are no UTF-8
 _SITE_FILES = 100
 _STANDALONE_FILES = 3000
 _FILE_LIMIT = 16384

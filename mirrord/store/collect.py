@@ -194,7 +194,10 @@ class Collector:
         waiting = [each for each in unnamed if each in left]
         self.result.waiting += len(waiting)
         blobs, lacked = compared_blobs(self.layout, name, [present[each] for each in left])
-        self.lacked.update(lacked, named - {present[each].digest for each in left})
+        absent = named - {present[each].digest for each in left}
+        self.lacked.update(lacked, absent)
+        if absent:  # nobody knows which blobs it names: they are of use when `verify --repair` has it back
+            blobs = ()
         for each in due:
             self._record(Level.MANIFEST, f"{name} {each}", "no tag names it, and its grace is over", 0)
             self._unlink(self.layout.manifests(name) / each)

@@ -80,6 +80,8 @@ def read_link(root: Path, path: Path) -> str:
     directory = _open_beneath(root, path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         return os.readlink(path.name, dir_fd=directory)
+    except ValueError as error:  # a name with a NUL is nothing's
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise HostError(f"{path} is no link; expected one that a publication made: remove what is there") from error

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mirrord.errors import InvalidManifestError
+from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
 from mirrord.store import durable
@@ -40,7 +40,7 @@ def _manifests_naming(layout: Layout, repository: str, blob: Digest) -> Iterable
             continue
         try:
             manifest = read_manifest(layout, repository, parsed[0])
-        except InvalidManifestError:  # damage: verify tells of it
+        except HostError:  # damage: verify tells of it
             continue
         if manifest is not None and any(each.digest == blob for each in manifest.blobs):
             yield manifest.digest

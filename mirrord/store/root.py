@@ -196,7 +196,10 @@ def _check_rooms(layout: Layout) -> None:
         if stat.S_IMODE(found.st_mode) & ~mode & _OTHERS_MAY_NOT:
             durable.set_mode(directory, mode)
             _log.warning("root.mode_mended", path=str(directory), found=f"{stat.S_IMODE(found.st_mode):04o}")
-    if os.stat(layout.root).st_mode & stat.S_IWOTH:
+    found = os.stat(layout.root)
+    if found.st_uid not in {0, os.geteuid()}:
+        raise HostError(f"{layout.root} belongs to {_user(found.st_uid)}, who could put anything into it: chown it")
+    if found.st_mode & stat.S_IWOTH:
         _log.warning("root.writable_by_others", root=str(layout.root), mend=f"chmod o-w {layout.root}")
     for algorithm in ("sha256", "sha512"):
         for entry in os.scandir(layout.root / "pool" / algorithm):

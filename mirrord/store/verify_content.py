@@ -37,8 +37,10 @@ class _Repository:
     """What is known of one repository while it is looked at."""
 
     name: str
-    wrong: set[Digest] = field(default_factory=set)
-    """Blobs that are there, and not what they should be."""
+    blobs: set[str] = field(default_factory=set)
+    """Names of its blobs that are right."""
+    wrong: set[str] = field(default_factory=set)
+    """Names of blobs that are there, and not what they should be."""
     present: dict[Digest, _Present] = field(default_factory=dict)
     listed: dict[Digest, Kind] = field(default_factory=dict)
     """The kind that an index says of each of its children."""
@@ -92,25 +94,30 @@ class ContentCheck:
                     found.name(name, blob, Image(f"{name}@{each.digest}"))
 
     def _blobs(self, seen: _Repository, found: Found) -> Iterator[int]:
-        for path in self._files(seen, self.layout.blobs(seen.name), found):
+        room = self.layout.blobs(seen.name)
+        for name in self._files(seen, room, found):
             try:
-                digest = Digest.parse(path.name)
+                digest = Digest.parse(name)
             except InvalidDigestError:
-                self.eye.foreign(found, path)
+                self.eye.foreign(found, room / name)
                 continue
-            is_right = yield from self._file(seen.name, path, digest, found)
-            if not is_right:
-                seen.wrong.add(digest)
+            is_right = self._is_pooled(room, name, digest) or (
+                yield from self._file(seen.name, room / name, digest, found)
+            )
+            (seen.blobs if is_right else seen.wrong).add(name)
 
     def _manifests(self, seen: _Repository, found: Found) -> Iterator[int]:
-        for path in self._files(seen, self.layout.manifests(seen.name), found):
-            parsed = parse_manifest_name(path.name)
+        room = self.layout.manifests(seen.name)
+        for name in self._files(seen, room, found):
+            parsed = parse_manifest_name(name)
             if parsed is None:
-                self.eye.foreign(found, path)
+                self.eye.foreign(found, room / name)
                 continue
             digest, kind = parsed
-            is_right = yield from self._file(seen.name, path, digest, found)
-            place = Place(path, f"a manifest of kind {kind}", digest=digest, repository=seen.name)
+            place = Place(room / name, f"a manifest of kind {kind}", digest=digest, repository=seen.name)
+            is_right = self._is_pooled(room, name, digest) or (
+                yield from self._file(seen.name, place.path, digest, found)
+            )
             manifest = self._parsed(place, digest, kind, found) if is_right else None
             if manifest is not None:
                 lost = tuple(self._lost_blobs(seen, manifest, found))
@@ -122,7 +129,7 @@ class ContentCheck:
                     if kind_of_child is not None:
                         seen.listed[child.digest] = kind_of_child
 
-    def _files(self, seen: _Repository, room: Path, found: Found) -> Iterable[Path]:
+    def _files(self, seen: _Repository, room: Path, found: Found) -> Iterable[str]:
         place = Place(room, "a directory of content", durable.DIRECTORY_MODE)
         above = room.parents[: len(room.relative_to(self.layout.content).parts)]
         if self.eye.status(found, place) is None or not all(map(durable.is_directory, above)):
@@ -130,7 +137,12 @@ class ContentCheck:
         if not self.eye.directory(found, place):
             return ()
         seen.rooms.add(room)
-        return (room / name for name in self.eye.names(found, place))
+        return self.eye.names(found, place)
+
+    def _is_pooled(self, room: Path, name: str, digest: Digest) -> bool:
+        """Whether a file is the pool's own, and right: the usual case."""
+        pooled = f"{self.layout.root}/pool/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}"
+        return digest not in self.pool.wrong and self.eye.is_one_file(f"{room}/{name}", pooled)
 
     def _file(self, name: str, path: Path, digest: Digest, found: Found) -> Generator[int, None, bool]:
         """Check one file against the pool's: the same one, or one with the same bytes."""
@@ -177,9 +189,12 @@ class ContentCheck:
         for blob in manifest.blobs:
             if blob.is_foreign:
                 continue
+            name = str(blob.digest)
+            if name in seen.blobs:
+                continue
             path = self.layout.blob(seen.name, blob.digest)
             place = Place(path, f"a blob of {manifest.digest}", digest=blob.digest, repository=seen.name)
-            if blob.digest in seen.wrong:
+            if name in seen.wrong:
                 yield blob.digest
             elif path.parent not in seen.rooms or self.eye.status(found, place) is None:
                 self.eye.report(found, place, Damage.MISSING, place.what)

@@ -16,7 +16,8 @@ from mirrord.store.snapshot import Snapshot, catalog, read_snapshot, served_name
 from mirrord.store.verify_finding import Damage, Found
 from mirrord.store.verify_look import Eye, Place
 
-_PARTS = ("tags", "referrers", "list.json", "record.json")
+_ROOMS = ("tags", "referrers")
+"""The directories of a generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,32 +192,29 @@ class HistoryCheck:
             return
         record = self._record(found, place("record.json", "the record that the generation's id is of"), identity)
         yield 0
-        inner = {
-            part: place(part, f"the {part} of a generation", durable.DIRECTORY_MODE) for part in ("tags", "referrers")
-        }
-        names = {
-            part: self.eye.names(found, where) if self.eye.directory(found, where) else []
-            for part, where in inner.items()
-        }
-        tags = sorted(record.tags) if record else [tag for tag in names["tags"] if is_tag(tag)]
+        inner = [place(part, f"the {part} of a generation", durable.DIRECTORY_MODE) for part in _ROOMS]
+        tags_are_there, referrers_are_there = [self.eye.directory(found, where) for where in inner]
+        tags = record.tags if record else [tag for tag in self.eye.names(found, inner[0]) if is_tag(tag)]
         self._document(found, place("list.json", "the tag list"), tag_list(repository, tags))
-        self._no_others(found, place("", "a generation"), set(_PARTS))
+        self._no_others(found, place("", "a generation"), {*_ROOMS, "list.json", "record.json"})
         if record is None:
-            return  # nobody knows what else should be here
+            return  # nobody knows what should be here
+        if tags_are_there:
+            self._tags(found, record, inner[0])
+        if referrers_are_there:
+            for subject, listed in record.referrers.items():
+                where = place(f"referrers/{subject}.json", "what refers to an image")
+                self._document(found, where, referrers_document(listed))
+            self._no_others(found, inner[1], {f"{subject}.json" for subject in record.referrers})
+
+    def _tags(self, found: Found, record: Record, room: Place) -> None:
         for tag, held in record.tags.items():
-            where = Place(
-                room / "tags" / tag,
-                "the tag's link",
-                repository=repository,
-                part=identity,
-                named_by=(f"{repository}:{tag}",),
-            )
-            self.eye.link(found, where, tag_target(repository, held.digest, held.kind))
-        for subject, listed in record.referrers.items():
-            where = place(f"referrers/{subject}.json", "what refers to an image")
-            self._document(found, where, referrers_document(listed))
-        self._no_others(found, inner["tags"], set(record.tags))
-        self._no_others(found, inner["referrers"], {f"{subject}.json" for subject in record.referrers})
+            target = tag_target(record.name, held.digest, held.kind)
+            if not self.eye.is_link(f"{room.path}/{tag}", target):
+                words, names = "the tag's link", (f"{record.name}:{tag}",)
+                where = Place(room.path / tag, words, repository=record.name, part=room.part, named_by=names)
+                self.eye.link(found, where, target)
+        self._no_others(found, room, set(record.tags))
 
     def _record(self, found: Found, place: Place, identity: str) -> Record | None:
         raw = self.eye.read(found, place, MAX_RECORD)

@@ -47,15 +47,12 @@ def discard_quarantine(layout: Layout, healed: Iterable[Digest]) -> None:
                 durable.remove_tree(layout.quarantine / entry)
 
 
-def mend_modes(layout: Layout, findings: Iterable[Finding]) -> bool:
-    """Give every path of a wrong mode its own; whether any was a directory: what is in it could not be seen then."""
-    any_directory = False
-    for finding in findings:
-        if finding.mode is not None:
-            path = layout.root / finding.path
-            any_directory |= durable.is_directory(path)
-            durable.mend_mode(path, finding.mode)
-    return any_directory
+def mend_modes(layout: Layout, findings: Sequence[Finding]) -> bool:
+    """Give every path of a wrong mode its own; whether anything could not be read for that, and may be now."""
+    wrong = [finding for finding in findings if finding.mode is not None]
+    for finding in wrong:
+        durable.mend_mode(layout.root / finding.path, finding.mode or 0)
+    return bool(wrong) and any(finding.damage is Damage.UNREADABLE for finding in findings)
 
 
 def clear_rooms(layout: Layout, findings: Iterable[Finding]) -> None:

@@ -4,20 +4,20 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support.counts import count
 from support.warm import Warm
 
-_LONG = 20_000
-"""Examples of each test in a long run."""
+_SHORT, _LONG = 100, 20_000
+"""Examples of each test, and in a long run."""
+_HARMLESS = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tell what the mark means, and choose how many examples are made."""
     config.addinivalue_line("markers", "fuzz(what): makes examples of what; a long run makes many more")
-    if _is_long(config):
-        settings.register_profile("long", max_examples=_LONG)
-        settings.load_profile("long")
+    examples = _LONG if _is_long(config) else _SHORT
+    settings.register_profile("fuzz", max_examples=examples, deadline=None, suppress_health_check=_HARMLESS)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -1,9 +1,10 @@
 """What a person writes or hands over, fuzzed: names, addresses, the config file, passwords."""
 
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.spoil import spoiled_bytes, spoiled_text, taken
 
@@ -19,7 +20,7 @@ from mirrord.registry.login import read_login
 from mirrord.store.layout import flat_name
 
 fuzz = pytest.mark.fuzz
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+calm = settings.get_profile("fuzz")
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "mirrord.yaml"
 REFERENCES = (
@@ -100,6 +101,15 @@ def test_a_config_file_is_read_or_told(tmp_path: Path, content: bytes) -> None:
         return
     images_of(config)
     effective(config)
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"a\nb", b"\x1b[31m"])
+def test_a_password_in_the_environment_is_text_or_is_told(monkeypatch: pytest.MonkeyPatch, value: bytes) -> None:
+    """Bytes that are no text, or would break a header: the variable is named, and nothing of it shown."""
+    monkeypatch.setenv("MIRRORD_TEST_PASSWORD", os.fsdecode(value))
+    config = RegistryConfig.model_validate({"username": "me", "password_env": "MIRRORD_TEST_PASSWORD"})
+    with pytest.raises(ConfigError, match="MIRRORD_TEST_PASSWORD holds no plain text"):
+        read_login("registries.x", config)
 
 
 @fuzz("password files")

@@ -30,7 +30,7 @@ from mirrord.store.layout import Layout
 from mirrord.store.reading import parsing
 
 fuzz = pytest.mark.fuzz
-calm = settings(deadline=None)
+calm = settings.get_profile("fuzz")
 
 ROOT = Path("/root-of-a-mirror")
 DIGEST = Digest.of(b"x")

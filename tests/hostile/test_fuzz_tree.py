@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from support.spoil import spoiled_json, taken
 from support.tree import ScratchTree
 
@@ -29,7 +29,7 @@ from mirrord.store.tree import Tree
 from mirrord.sync.notes import Notes
 
 fuzz = pytest.mark.fuzz
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+calm = settings.get_profile("fuzz")
 
 APP = image("a")
 OTHER = Digest.of(b"other")

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.spoil import spoiled_json, spoiled_text, taken
 
@@ -32,7 +32,7 @@ from mirrord.registry.tokens import parse_token
 from mirrord.sync.followers import entries_of
 
 fuzz = pytest.mark.fuzz
-calm = settings(deadline=None)
+calm = settings.get_profile("fuzz")
 
 HOST = "registry.example"
 REPOSITORY = Repository(HOST, "team/app")
@@ -84,6 +84,7 @@ def test_a_follower_tag_names_a_digest_or_none(tag: str) -> None:
 
 @fuzz("manifests")
 @calm
+@example(b'{"schemaVersion": 2, "config": {"size": "\\ud800"}}', "")
 @given(spoiled_json(*DOCUMENTS), st.sampled_from(["", "application/vnd.oci.image.index.v1+json", "x/\0"]))
 def test_a_manifest_is_read_or_refused(raw: bytes, content_type: str) -> None:
     """Good documents with absurd values: whatever is taken refers to files by digest alone, and can be shown."""
@@ -193,6 +194,7 @@ def test_a_next_page_is_of_the_same_list_or_refused(link: str) -> None:
 
 @fuzz("answers of realms")
 @calm
+@example(b'{"token": "a", "expires_in": 1' + b"0" * 400 + b"}")
 @given(spoiled_json({"token": "a.b-c", "access_token": "x", "expires_in": 300, "issued_at": "2024-01-01T00:00:00Z"}))
 def test_a_token_is_usable_or_refused(body: bytes) -> None:
     """A token fit for a header, with a lifetime; or an error that does not show what was sent."""

@@ -69,13 +69,13 @@ def spoiled_json(*seeds: object) -> st.SearchStrategy[bytes]:
                 return json.dumps(value).encode()
             holder, key = places[number % len(places)]
             if how == 0:
-                holder[key] = value
+                holder[key] = copy.deepcopy(value)
             elif how == 1:
                 del holder[key]
             elif isinstance(holder, dict):
                 holder[str(value)] = holder.pop(key)
             else:
-                holder.append(holder[key])
+                holder.append(copy.deepcopy(holder[key]))
         return json.dumps(document).encode()
 
     values = st.sampled_from(VALUES) | st.text(max_size=5) | st.integers()

@@ -1,5 +1,6 @@
 """Garbage collection level by level: what goes, when, and what stays for whom. Holes are the storage protocol's."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -263,7 +264,7 @@ async def test_a_repository_that_a_run_has_in_work_is_left_alone(keeper: Keeper)
     await keeper.put("other", B)
     await keeper.collect()
     keeper.clock.ahead = HOUR
-    async with keeper.store.repository_lock("app"):
+    async with keeper.store.repository_lock("app"), asyncio.timeout(60):
         found = await keeper.collect()
         assert found.skipped == ["app"]
         assert has(keeper, "app", B)

@@ -17,8 +17,7 @@ from support.closed import check_tree
 from support.model import HOUR, SOON, Keeper, keeping
 from support.tree import readable_directory
 
-from mirrord.demo.images import ARM64, BuiltImage, image, index, layer
-from mirrord.oci.digest import Digest
+from mirrord.demo.images import ARM64, image, index, layer
 from mirrord.oci.manifest import ACCEPT
 from mirrord.serve.address import Address
 from mirrord.serve.embedded import make_app, serving
@@ -36,33 +35,6 @@ IMAGES = [
 
 PHASES = [IMAGES[0:3], IMAGES[3:6], [*IMAGES[6:8], IMAGES[0]]]
 """What tags move over for some seconds each: long enough that GC takes what the others had, before it comes back."""
-
-
-async def test_links_and_sweeps_of_the_pool_do_not_cross(keeper: Keeper) -> None:
-    """STORAGE hole 17: what runs link while the pool is swept stays there, or went and comes again; none is split."""
-    images = [image(f"p{number}", layers=[layer(f"p{number} {each}", 64) for each in range(8)]) for number in range(30)]
-    await keeper.serve({"base": {"1": IMAGES[0]}})
-    for built in images:
-        for content in (*built.contents(), built.manifest.raw):
-            await keeper.store.add_small(Digest.of(content), content)
-    keeper.clock.ahead = HOUR
-    again = 0
-
-    async def link(built: BuiltImage) -> None:
-        nonlocal again
-        async with keeper.store.repository_lock("app"):
-            while not await keeper.link("app", built.manifest):
-                again += 1
-                for content in built.contents():
-                    await keeper.store.add_small(Digest.of(content), content)
-
-    async def collect() -> None:
-        for _ in range(3):
-            await keeper.collect()
-
-    await asyncio.gather(collect(), *map(link, images))
-    check_tree(keeper.layout.root)
-    assert len(list(keeper.layout.manifests("app").iterdir())) == len(images)
 
 
 async def test_directories_pruned_and_made_at_once(keeper: Keeper) -> None:

@@ -20,6 +20,7 @@ from mirrord.demo.images import image
 from mirrord.store.layout import Layout
 
 SCRIPT = Path(__file__).with_name("delete_undurably.py")
+RACE = Path(__file__).with_name("link_while_swept.py")
 CALLS = ("fsync", "syncfs", "rename", "unlink", "unlinkat", "rmdir", "linkat", "link", "renameat", "renameat2")
 A, B, LOST = image("a"), image("b"), image("lost")
 CONFIG = """root: {root}
@@ -174,3 +175,20 @@ def test_no_blob_goes_before_its_manifest_is_durably_gone(layout: Layout, tmp_pa
     assert layout.manifest("other", LOST.digest, LOST.manifest.kind).exists()
     assert [kind for kind, _ in steps(layout, "collect", tmp_path / "log2")] == ["done", "done"]
     check_tree(layout.root)
+
+
+def test_a_file_that_is_linked_while_the_pool_is_swept_stays_in_it(tmp_path: Path) -> None:
+    """STORAGE hole 17: with each unlink slow, what runs link meanwhile stays in the pool, or went and comes again."""
+    root = tmp_path / "root"
+    with subprocess.Popen(
+        [sys.executable, str(RACE), str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        with traced(process.pid, tmp_path / "log", ("unlink",), Injection(("unlink",), "delay_enter=3000")):
+            process.stdin.write("go\n")
+            process.stdin.close()
+            assert process.stdout.read().strip().isdecimal()
+    assert process.returncode == 0
+    check_tree(root)

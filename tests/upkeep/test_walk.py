@@ -41,6 +41,8 @@ from mirrord.store.retention import Retention
 from mirrord.store.tree import Tree
 
 PUBLICATIONS = 60
+SEED = 7
+"""A way on which everything happens, refused rollbacks too."""
 RETENTION = Retention(keep_last=3, keep_daily=2, keep_weekly=0, grace=HOUR)
 REPOSITORIES = ("app", "team/app", "team/tool", "quay.io/x/y", "base")
 TAGS = ("1", "2", "latest", "v1.0")
@@ -302,11 +304,11 @@ def clear(keeper: Keeper, served: Served) -> None:
 
 async def test_sixty_publications() -> None:
     """Whatever was published, pinned, blocked, rolled back, collected: both servers answer what the model says."""
-    await walk(1, PUBLICATIONS)
+    await walk(SEED, PUBLICATIONS)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(2, 14))
+@pytest.mark.parametrize("seed", range(100, 112))
 async def test_other_walks(seed: int) -> None:
     """The same on other ways, longer."""
     await walk(seed, 3 * PUBLICATIONS)

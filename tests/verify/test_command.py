@@ -49,6 +49,18 @@ async def test_damage_is_status_1_and_every_finding_is_told(copy: tuple[Mirror, 
     assert kinds["notes.txt"] == ("foreign", [], "host")
 
 
+async def test_names_of_strangers_move_no_cursor(copy: tuple[Mirror, Scripted]) -> None:
+    """A foreign name may hold anything: what can't be shown is escaped, in words and as JSON."""
+    mirror, _ = copy
+    name = os.fsdecode(b"\x1b[2J \xff\n")
+    (mirror.root / name).write_text("x")
+    done = await mirror.command("verify")
+    assert done.status == 1, done.err
+    assert r"foreign        \x1b[2J \udcff\n" in done.out
+    document = (await mirror.command("verify", "--json")).document
+    assert [each["path"] for each in document["damages"]] == [name]
+
+
 async def test_a_repair_that_mends_all_is_status_0(copy: tuple[Mirror, Scripted]) -> None:
     """What was mended is listed; the next verification finds nothing."""
     mirror, _ = copy

@@ -1,11 +1,27 @@
 """Damage that the upstream can't mend now: nobody is served it, it is told, and it is mended when it can be."""
 
+import functools
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from support.closed import check_tree
-from support.damage import AMD, ARM, INDEX, LIST, PINNED, SBOM, Damage, delete, exchange_bytes, flip, seen, truncate
+from support.damage import (
+    AMD,
+    ARM,
+    INDEX,
+    LIST,
+    ORPHAN,
+    PINNED,
+    SBOM,
+    Damage,
+    delete,
+    exchange_bytes,
+    flip,
+    seen,
+    truncate,
+)
 from support.mirror import HOST, Mirror, by_name
 from support.scripted import Scripted, answer
 from support.verifying import about, repaired, verified
@@ -15,6 +31,7 @@ from mirrord.demo.images import signature
 from mirrord.errors import Owner
 from mirrord.oci.digest import Digest
 from mirrord.store.layout import Layout
+from mirrord.store.retention import Retention
 from mirrord.store.store import open_store
 from mirrord.store.suspects import Suspects
 from mirrord.store.tree import Tree
@@ -120,6 +137,24 @@ async def test_the_last_copy_is_kept_for_a_week(copy: tuple[Mirror, Scripted]) -
     upstream.stop_playing()
     assert (await repaired(mirror)).left == ()
     assert not list(mirror.layout.quarantine.iterdir())
+
+
+async def test_a_collection_keeps_what_a_lost_manifest_may_name(copy: tuple[Mirror, Scripted]) -> None:
+    """GC fails closed: the layers of a manifest that was lost stay, and it is whole as soon as it comes back itself."""
+    mirror, upstream = copy
+    before = seen(mirror.root)
+    flip(mirror.layout.pooled(PINNED.digest))
+    upstream.when(str(PINNED.digest), then=answer(404))
+    await repaired(mirror)
+    async with open_store(mirror.root, command="gc", threads=1, reserve=load(mirror.config).reserve) as store:
+        for later in (1e6, 2e6):
+            await store.collect(Retention(), is_dry=False, clock=functools.partial(sum, (time.time(), later)))
+    upstream.stop_playing()
+    upstream.when("/blobs/", then=answer(404))
+    report = await mirror.sync()
+    assert not report.has_failed
+    orphan = str(mirror.layout.pooled(Digest.of(ORPHAN)).relative_to(mirror.root))
+    assert seen(mirror.root) == {path: each for path, each in before.items() if path != orphan}
 
 
 async def test_a_repair_that_died_is_taken_up_by_the_next_start(copy: tuple[Mirror, Scripted]) -> None:
