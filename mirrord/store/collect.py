@@ -103,13 +103,16 @@ class Collector:
     trashed: list[Path] = field(default_factory=list)
     """What this collection renamed into the trash, and nobody else's."""
 
-    def snapshots(self) -> None:
+    def snapshots(self) -> bool:
         """Sweep snapshots, and the generations that none of those left names (under the publish mutex).
 
-        Raises HostError where no valid snapshot is served, or any can't be read: then nothing is collected at all.
+        False where nothing was ever published: then nothing is collected. Raises HostError where no valid snapshot is
+        served, or any can't be read: then nothing is collected either.
         """
         served = served_name(self.layout)
         found = all_snapshots(self.layout)
+        if served is None and not found and not os.listdir(self.layout.generations):
+            return False
         if served is None or not found:
             raise HostError(f"{self.layout.root} serves no snapshot: nothing is collected")
         now = datetime.fromtimestamp(self.clock(), UTC)
@@ -125,10 +128,13 @@ class Collector:
                     self._trash(self.layout.snapshots / snapshot.name)
             for flat in sorted(os.listdir(self.layout.generations)):
                 self._trash_generations(flat.replace("!", "/"), self.layout.generations / flat)
+        return True
 
     def _protected(self) -> dict[str, Why]:
         hold = read_hold(self.layout)
-        return dict.fromkeys(read_pins(self.layout), Why.PINNED) | ({hold.snapshot: Why.HELD} if hold else {})
+        return dict.fromkeys(read_pins(self.layout), Why.PINNED) | dict.fromkeys(
+            hold.snapshots if hold else (), Why.HELD
+        )
 
     @contextlib.contextmanager
     def _trashing(self) -> Iterator[None]:

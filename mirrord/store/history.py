@@ -69,7 +69,7 @@ def one_before(layout: Layout) -> Snapshot:
     never forwards again to what was rolled back. Raises ConfigError where there is none.
     """
     hold = read_hold(layout)
-    if hold is not None and hold.repositories is None:
+    if hold is not None and hold.snapshot is not None:
         return parent_of(layout, find_snapshot(layout, hold.snapshot))
     return parent_of(layout, served(layout))
 

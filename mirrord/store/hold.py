@@ -5,9 +5,10 @@ rollback, which the next run reports, never a rollback that the next run undoes.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Self
 
 from mirrord.errors import HostError
 from mirrord.store import durable
@@ -22,60 +23,65 @@ _PINS = "pins.json"
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A rollback in force."""
+    """The rollbacks in force: of everything, of single repositories, or of these and then of everything."""
 
-    snapshot: str
-    """What was rolled back to."""
-    repositories: tuple[str, ...] | None
-    """Those that are held; None is all."""
+    snapshot: str | None
+    """What everything was rolled back to; None where only ``repositories`` are held."""
+    repositories: Mapping[str, str]
+    """The repositories that went back on their own, and the snapshot that each went back to."""
     since: str
+
+    @property
+    def snapshots(self) -> frozenset[str]:
+        """Every snapshot that a rollback went back to."""
+        return frozenset({*self.repositories.values(), *((self.snapshot,) if self.snapshot else ())})
 
     def holds(self, repository: str) -> bool:
         """Whether publications leave ``repository`` alone."""
-        return self.repositories is None or repository in self.repositories
+        return self.snapshot is not None or repository in self.repositories
 
     def divide(self, changes: Sequence[Change]) -> tuple[list[Change], tuple[str, ...]]:
         """The changes that may be published, and the names of the repositories that are held."""
         free = [change for change in changes if not self.holds(change.name)]
         return free, tuple(change.name for change in changes if self.holds(change.name))
 
+    def adding(self, snapshot: str, repository: str | None) -> Self:
+        """This hold, and a rollback of ``repository`` to ``snapshot``; of everything (None), it is the only one."""
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        if repository is None:
+            return replace(self, snapshot=snapshot, repositories={}, since=since)
+        return replace(self, repositories={**self.repositories, repository: snapshot}, since=since)
+
     def __str__(self) -> str:
-        what = "everything" if self.repositories is None else ", ".join(self.repositories)
-        return f"{what} is held at snapshot {self.snapshot} since {self.since}; to go on: mirrord snapshots release"
+        held = [f"everything is held at snapshot {self.snapshot}"] if self.snapshot else []
+        held += [f"{name} is held at snapshot {at}" for name, at in sorted(self.repositories.items())]
+        return f"{', '.join(held)}, since {self.since}; to go on: mirrord snapshots release"
 
 
 def read_hold(layout: Layout) -> Hold | None:
-    """The rollback in force. Raises HostError where it can't be read: then nothing may be published."""
+    """The rollbacks in force. Raises HostError where they can't be read: then nothing may be published."""
     try:
         content = read_state(layout, _HOLD)
         if content is None:
             return None
         with parsing(layout.state / _HOLD):
             document = json.loads(content)
-            repositories = document["repositories"]
-            if not isinstance(repositories, list | None):
-                raise TypeError("its repositories are no list")
-            held = None if repositories is None else tuple(map(str, repositories))
-            return Hold(str(document["snapshot"]), held, str(document["since"]))
+            snapshot, repositories = document["snapshot"], document["repositories"]
+            if not isinstance(snapshot, str | None) or not isinstance(repositories, dict):
+                raise TypeError("it is no hold")
+            return Hold(snapshot, {name: str(at) for name, at in repositories.items()}, str(document["since"]))
     except HostError as error:
         raise HostError(f"{error}; mirrord snapshots release removes it") from error
 
 
-def write_hold(layout: Layout, snapshot: str, repository: str | None) -> Hold:
-    """Hold ``repository`` (None: everything) at ``snapshot``, with what is held already; durable on return.
-
-    While everything is held, a repository that goes back further changes nothing about that.
-    """
-    before = read_hold(layout)
-    repositories: tuple[str, ...] | None = None
-    if repository is not None and before is not None and before.repositories is None:
-        snapshot = before.snapshot
-    elif repository is not None:
-        repositories = tuple(sorted({*((before and before.repositories) or ()), repository}))
-    hold = Hold(snapshot, repositories, datetime.now(UTC).isoformat(timespec="seconds"))
-    document = {"snapshot": hold.snapshot, "repositories": hold.repositories, "since": hold.since}
+def write_hold(layout: Layout, hold: Hold) -> None:
+    """Put ``hold`` in force; durable on return. Raises HostError."""
+    document = {"snapshot": hold.snapshot, "repositories": dict(hold.repositories), "since": hold.since}
     write_state(layout, _HOLD, json.dumps(document).encode())
-    return hold
+
+
+NO_HOLD = Hold(None, {}, "")
+"""What a first rollback is added to."""
 
 
 def release_hold(layout: Layout) -> bool:

@@ -17,7 +17,16 @@ from mirrord.store.change import Brake, Change, rebased
 from mirrord.store.generation import build_generation, read_record
 from mirrord.store.layout import Layout, flat_name, snapshot_sequence
 from mirrord.store.record import Record
-from mirrord.store.snapshot import Reason, Snapshot, build_snapshot, read_snapshot, served_name, snapshot_name, swap
+from mirrord.store.snapshot import (
+    Reason,
+    Snapshot,
+    build_snapshot,
+    read_snapshot,
+    served_name,
+    snapshot_name,
+    swap,
+    unpublished,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ def publish(
         brake.check({each.name: each.dropped for each in nexts}, lambda: _images_held(layout, generations))
     removed = tuple(each.name for each in nexts if each.record is None)
     kept = {name: identity for name, identity in generations.items() if name not in removed}
+    _clear_unpublished(layout)
     with _discarding(layout, [each.name for each in nexts], sequence), durable.Barrier(layout.root) as barrier:
         built = {
             each.name: build_generation(layout, each.record, sequence, each.previous)
@@ -98,6 +108,7 @@ def republish(
     if dict(before) == dict(generations):
         return None
     final = dict(generations)
+    _clear_unpublished(layout)
     with _discarding(layout, list(generations), sequence), durable.Barrier(layout.root) as barrier:
         for name, identity in generations.items() if blocks.entries else ():
             record = read_record(layout, name, identity)
@@ -147,6 +158,16 @@ def _discarding(layout: Layout, names: Sequence[str], sequence: int) -> Iterator
                     if entry.startswith(mark) or f"_{mark}" in entry:
                         durable.remove_tree(room / entry)
         raise
+
+
+def _clear_unpublished(layout: Layout) -> None:
+    """Remove what an earlier publication left that failed, and whose discarding failed: the history would show it.
+
+    Raises HostError.
+    """
+    for name in unpublished(layout):
+        durable.rename(layout.snapshots / name, layout.trash / name)
+        durable.remove_tree(layout.trash / name)
 
 
 def _may_be_served(layout: Layout, sequence: int) -> bool:

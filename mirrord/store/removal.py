@@ -1,6 +1,8 @@
 """Taking blocked content out of reach by digest too: once no served tag names it, its manifests are unlinked."""
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mirrord.errors import HostError
@@ -12,7 +14,7 @@ from mirrord.store.change import Change
 from mirrord.store.content import read_manifest
 from mirrord.store.garbage import repositories_on_disk
 from mirrord.store.generation import read_record
-from mirrord.store.layout import Layout, parse_manifest_name
+from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name
 from mirrord.store.publish import Publication, publish, served_snapshot
 from mirrord.store.record import Record
 from mirrord.store.snapshot import Reason
@@ -71,12 +73,15 @@ class Removed:
     """What is no longer served, as clients name it."""
     manifests: int
     """Files that were reachable by digest, and no longer are."""
+    unnamed: Mapping[str, frozenset[Digest]]
+    """By repository, manifests that what is served named before and may still be reachable: `unlink_unnamed`."""
 
 
 def apply_block(layout: Layout, block: Block, sequence: int) -> Removed:
-    """Put a block in force: write it down, publish without it, then unlink what nothing served names any more.
+    """Put a block in force: write it down, publish without it, and unlink what is blocked by its digest.
 
-    The caller holds the publish mutex. Raises HostError.
+    Nobody can publish that any more, so a run may have it in work. The caller holds the publish mutex.
+    Raises HostError.
     """
     added = blocks_of(layout, block)
     blocks = read_blocks(layout).adding(*added)
@@ -91,12 +96,24 @@ def apply_block(layout: Layout, block: Block, sequence: int) -> Removed:
         layout, [Change(each.name, each.upstream) for each in changed], sequence, Reason("", f"block of {block.what}")
     )
     gone = 0
-    for record in changed:
-        gone += unlink_manifests(layout, record.name, _named_by(record) - _named_by(left[record.name]))
     for name in repositories_on_disk(layout) if block.digest else ():
         gone += unlink_manifests(layout, name, (each.digest for each in added if each.digest))
+    unnamed = {record.name: _named_by(record) - _named_by(left[record.name]) for record in changed}
     tags = [f"{record.name}:{tag}" for record in changed for tag in _lost(record, left[record.name])]
-    return Removed(added, publication, tuple(sorted(tags)), gone)
+    return Removed(added, publication, tuple(sorted(tags)), gone, unnamed)
+
+
+def unlink_unnamed(layout: Layout, repository: str, digests: frozenset[Digest]) -> int:
+    """Unlink those of ``digests`` that no generation names any more but for what is blocked; gives how many files.
+
+    The caller holds the repository's lock: what a run found present it will publish. Raises HostError.
+    """
+    blocks, named = read_blocks(layout), frozenset[Digest]()
+    room = layout.generations / flat_name(repository)
+    for identity in filter(generation_sequence, os.listdir(room) if durable.is_directory(room) else ()):
+        with contextlib.suppress(HostError):  # a damaged one can't be served: verify tells of it
+            named |= _named_by(blocks.leave(read_record(layout, repository, identity)))
+    return unlink_manifests(layout, repository, digests - named)
 
 
 def _lost(before: Record, after: Record | None) -> Iterable[str]:

@@ -1,17 +1,20 @@
-"""Going back: what serving an earlier snapshot again means, and whether all of it is still there."""
+"""Going back: what serving an earlier snapshot again means, whether all of it is still there, and doing it."""
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mirrord.errors import ConfigError, HostError
 from mirrord.oci.digest import Digest
 from mirrord.store.blocks import read_blocks
 from mirrord.store.generation import read_record
-from mirrord.store.history import TagChange, changed_names, compared, digests_of, served
+from mirrord.store.history import TagChange, changed_names, compared, digests_of, find_snapshot, served
+from mirrord.store.hold import NO_HOLD, read_hold, release_hold, write_hold
 from mirrord.store.layout import Layout, flat_name, parse_manifest_name
+from mirrord.store.publish import Publication, republish
 from mirrord.store.record import Record
-from mirrord.store.snapshot import Snapshot
+from mirrord.store.snapshot import Reason, Snapshot, served_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,34 @@ def plan_rollback(layout: Layout, target: Snapshot, repository: str | None) -> R
         tags += (len(record.tags) if record else 0) - len(before)
         changes += compared(name, before, digests_of(left) if left else {})
     return Rollback(target, repository, generations, tags, changes)
+
+
+def roll_back(layout: Layout, target: str, repository: str | None, sequence: int) -> Publication | None:
+    """Serve snapshot ``target`` again (or one repository of it) as number ``sequence``, and hold it there.
+
+    None where it is what is served. The caller holds the publish mutex. Raises ConfigError, HostError.
+    """
+    plan = plan_rollback(layout, find_snapshot(layout, target), repository)
+    reason = Reason("", f"rollback of {repository or 'everything'} to {plan.target.name}")
+    with _holding(layout, plan.target.name, repository):
+        return republish(layout, plan.generations, plan.tags, sequence, reason)
+
+
+@contextlib.contextmanager
+def _holding(layout: Layout, snapshot: str, repository: str | None) -> Iterator[None]:
+    """Hold ``repository`` at ``snapshot``; where that or the block fails, and nothing else is served, as before."""
+    before, serving = read_hold(layout), served_name(layout)
+    try:
+        write_hold(layout, (before or NO_HOLD).adding(snapshot, repository))
+        yield
+    except HostError:
+        with contextlib.suppress(HostError):  # the next run tells of a hold that stays
+            if served_name(layout) == serving:
+                if before is None:
+                    release_hold(layout)
+                else:
+                    write_hold(layout, before)
+        raise
 
 
 def _seen(layout: Layout, name: str, identity: str | None) -> Mapping[str, Digest]:

@@ -115,6 +115,29 @@ def served_name(layout: Layout) -> str | None:
     return name
 
 
+def unpublished(layout: Layout) -> tuple[str, ...]:
+    """The names of the snapshots that were built and never served: those after the served one.
+
+    Where ``current`` is absent, none was served yet, unless one names the parent that was served before it: then
+    ``current`` was lost, none can be told apart, and all count as published. So they do where it leads nowhere.
+    """
+    names = snapshot_names(layout)
+    try:
+        served = served_name(layout)
+    except HostError:
+        return ()
+    if served is None:
+        return () if any(_parent_of(layout, name) for name in names) else names
+    return tuple(name for name in names if _sequence(name) > _sequence(served))
+
+
+def _parent_of(layout: Layout, snapshot: str) -> str | None:
+    try:
+        return read_snapshot(layout, snapshot).parent
+    except HostError:  # torn by a power cut: it never was served
+        return None
+
+
 def build_snapshot(layout: Layout, snapshot: Snapshot, serving: Mapping[str, str]) -> None:
     """Build ``snapshot`` and rename it into place; links that are as ``serving`` has them are hardlinks of its.
 

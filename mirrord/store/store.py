@@ -7,23 +7,23 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
-from mirrord.store import content, history, pool, publish, rollback, sweep
+from mirrord.store import content, pool, publish, rollback, sweep
 from mirrord.store.batches import Batches
 from mirrord.store.blocks import Block
 from mirrord.store.change import Brake, Change
 from mirrord.store.collect import Clock, Collected, Collector
-from mirrord.store.hold import Hold, read_hold, write_hold
+from mirrord.store.hold import Hold, read_hold
 from mirrord.store.partial import Partial
 from mirrord.store.publish import Publication
 from mirrord.store.reader import Reader
-from mirrord.store.removal import Removed, apply_block
+from mirrord.store.removal import Removed, apply_block, unlink_unnamed
 from mirrord.store.retention import Retention
 from mirrord.store.root import Root, hold
 from mirrord.store.snapshot import Reason, UndurableError
@@ -149,14 +149,7 @@ class Store(Reader):
     async def roll_back(self, target: str, repository: str | None) -> Publication | None:
         """Serve snapshot ``target`` again (or one repository of it), and hold it. Raises ConfigError, HostError."""
         async with self._publishing:
-            plan = await self.run(
-                lambda: rollback.plan_rollback(self.layout, history.find_snapshot(self.layout, target), repository)
-            )
-            reason = Reason("", f"rollback of {repository or 'everything'} to {plan.target.name}")
-            await self.run(lambda: write_hold(self.layout, plan.target.name, repository))
-            return await self._as_next(
-                lambda sequence: publish.republish(self.layout, plan.generations, plan.tags, sequence, reason)
-            )
+            return await self._as_next(lambda sequence: rollback.roll_back(self.layout, target, repository, sequence))
 
     async def collect(self, retention: Retention, *, is_dry: bool, clock: Clock = time.time) -> Collected:
         """Collect garbage, or (``is_dry``) say what would go. Repositories that a run has in work are left for later.
@@ -169,7 +162,8 @@ class Store(Reader):
         collector = Collector(self.layout, retention, is_dry, clock)
         try:
             async with self._publishing:
-                await self.run(collector.snapshots)
+                if not await self.run(collector.snapshots):
+                    return collector.result
             await self.run(collector.empty_trash)
             tombstones = await self.run(lambda: Tombstones.load(self.layout))
             for name in await self.run(collector.repositories):
@@ -200,9 +194,17 @@ class Store(Reader):
             result.doubts.append(f"{error}; the grace of what nothing names begins anew")
 
     async def block(self, block: Block) -> Removed:
-        """Take something out of what is served at once, and keep it out. A rollback's hold does not stop it."""
+        """Take something out of what is served at once, and keep it out. A rollback's hold does not stop it.
+
+        What only the blocked names led to can't be pulled by digest either, once no run has its repository in work.
+        """
         async with self._publishing:
-            return await self._as_next(lambda sequence: apply_block(self.layout, block, sequence))
+            removed = await self._as_next(lambda sequence: apply_block(self.layout, block, sequence))
+        gone = removed.manifests
+        for name, digests in removed.unnamed.items():
+            async with self.repository_lock(name):
+                gone += await self.run(functools.partial(unlink_unnamed, self.layout, name, digests))
+        return replace(removed, manifests=gone)
 
     async def _as_next(self, publish_as: Callable[[int], T]) -> T:
         """Publish under the next number; where the swap may be undone by a power cut, nothing is deleted any more."""

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from mirrord.errors import HostError
 from mirrord.store import durable
 from mirrord.store.layout import CURRENT, LOCK, MARK, Layout, flat_name, generation_sequence, snapshot_sequence
-from mirrord.store.snapshot import read_snapshot, served_name
+from mirrord.store.snapshot import read_snapshot, snapshot_names, unpublished
 
 _TEMPORARY = tuple(f".{name}." for name in (CURRENT, LOCK, MARK))
 
@@ -33,10 +34,10 @@ def sweep(layout: Layout) -> int:
         if entry.path not in {str(layout.trash), str(layout.quarantine)} and not _is_resumable(entry):
             durable.remove_tree(Path(entry.path))
     _empty_quarantine(layout)
-    snapshots = [name for name in os.listdir(layout.snapshots) if snapshot_sequence(name) is not None]
-    highest = max((snapshot_sequence(name) or 0 for name in snapshots), default=0)
-    snapshots = _without_unpublished(layout, snapshots)
-    highest = max(highest, _clear_generations(layout, _named_generations(layout, snapshots)))
+    highest = max((snapshot_sequence(name) or 0 for name in snapshot_names(layout)), default=0)
+    for name in unpublished(layout):  # a power cut may have torn them
+        durable.rename(layout.snapshots / name, layout.trash / name)
+    highest = max(highest, _clear_generations(layout, _named_generations(layout, snapshot_names(layout))))
     _empty_trash(layout)
     return highest
 
@@ -85,35 +86,7 @@ def _is_resumable(entry: "os.DirEntry[str]") -> bool:
     return time.time() - entry.stat(follow_symlinks=False).st_mtime < PARTIAL_LIFETIME
 
 
-def _without_unpublished(layout: Layout, snapshots: list[str]) -> list[str]:
-    """Trash the snapshots that were built and never served: those after the served one. A power cut may have torn them.
-
-    Where ``current`` is absent, none was served yet, unless one names the parent that was served before it: then
-    ``current`` was lost, none can be told apart, and all stay. So they do where it leads nowhere.
-    """
-    try:
-        name = served_name(layout)
-    except HostError:
-        return snapshots
-    if name is None and any(_parent_of(layout, snapshot) for snapshot in snapshots):
-        return snapshots
-    served = 0 if name is None else snapshot_sequence(name)
-    if served is None:
-        return snapshots
-    late = {name for name in snapshots if (snapshot_sequence(name) or 0) > served}
-    for name in late:
-        durable.rename(layout.snapshots / name, layout.trash / name)
-    return [name for name in snapshots if name not in late]
-
-
-def _parent_of(layout: Layout, snapshot: str) -> str | None:
-    try:
-        return read_snapshot(layout, snapshot).parent
-    except HostError:  # torn by a power cut: it never was served
-        return None
-
-
-def _named_generations(layout: Layout, snapshots: list[str]) -> set[tuple[str, str]] | None:
+def _named_generations(layout: Layout, snapshots: Sequence[str]) -> set[tuple[str, str]] | None:
     """Every (flat name, generation) a snapshot names; None where one can't be read: then nothing is cleared."""
     named: set[tuple[str, str]] = set()
     for snapshot in snapshots:

@@ -131,6 +131,17 @@ def test_a_failed_publication_changes_nothing_and_leaves_nothing(layout: Layout)
     assert os.listdir(layout.snapshots) == [first.snapshot]
 
 
+@pytest.mark.parametrize("serving", [0, 1])
+def test_what_a_failed_publication_could_not_discard_is_never_history(layout: Layout, serving: int) -> None:
+    """A snapshot that was built and never served goes before the next is built: nobody can go back to it."""
+    for sequence in range(1, serving + 1):
+        published(layout, sequence, tagged("app", {"1": "a"}))
+    (layout.snapshots / "00000002-20260101T000000Z").mkdir()
+    found = published(layout, 3, tagged("app", {"1": "b"}))
+    assert len(os.listdir(layout.snapshots)) == serving + 1
+    assert Tree(layout).snapshot() == found.snapshot
+
+
 def test_a_dangling_current_is_the_hosts_to_mend(layout: Layout) -> None:
     """A served snapshot that is gone is never taken for an empty mirror."""
     published(layout, 1, tagged("app", {"1": "a"}))

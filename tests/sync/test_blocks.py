@@ -1,5 +1,7 @@
 """Blocks, removals and history: what an operator takes out stays out, by tag and by digest."""
 
+import asyncio
+
 import pytest
 from support.closed import check_tree
 from support.mirror import HOST, Mirror, by_name
@@ -11,7 +13,9 @@ from mirrord.config.reserve import Reserve
 from mirrord.demo.images import ARM64, image, index, layer
 from mirrord.oci.digest import Digest
 from mirrord.store.blocks import parse_block
+from mirrord.store.change import Change
 from mirrord.store.removal import Removed
+from mirrord.store.snapshot import Reason
 from mirrord.store.store import open_store
 from mirrord.store.tree import Tree
 from mirrord.sync.outcome import Progress, Status
@@ -67,6 +71,47 @@ async def test_a_blocked_tag_leaves_the_others(served: Mirror) -> None:
     assert done.manifests == 0
     assert set(served.tags("app")) == {"good", "also-bad"}
     assert Tree(served.layout).by_digest(f"{HOST}/app", digest) is not None
+
+
+async def test_a_tag_is_blocked_while_a_run_has_its_repository_in_work(served: Mirror) -> None:
+    """The tag goes at once; what the run found present stays by digest, for it publishes it under another tag."""
+    held = Tree(served.layout).record(f"{HOST}/app")
+    assert held is not None
+    async with open_store(served.root, command="test", threads=2, reserve=Reserve(size=0)) as store:
+        async with store.repository_lock(f"{HOST}/app"):
+            blocking = asyncio.create_task(store.block(parse_block(f"{HOST}/app:good", "")))
+            while "good" in served.tags("app"):
+                await asyncio.sleep(0.01)
+            change = Change(f"{HOST}/app", held.upstream, {"better": held.tags["good"]})
+            await store.publish([change], Reason("run", "test"))
+        assert (await blocking).manifests == 0
+    check_tree(served.root)
+    assert served.tags("app")["better"] == image("good").digest
+
+
+async def test_what_an_older_snapshot_names_otherwise_stays(served: Mirror, upstream: Scripted) -> None:
+    """A tag is blocked by its name: content that another tag once named can be gone back to."""
+    upstream.push("app", image("bad-no-more"), "bad", "also-bad")
+    upstream.push("app", image("good"), "bad")
+    await served.sync()
+    upstream.push("app", image("newer"), "good")
+    await served.sync()
+    done = await block(served, f"{HOST}/app:bad")
+    assert done.manifests == 0
+    async with open_store(served.root, command="test", threads=1, reserve=Reserve(size=0)) as store:
+        await store.roll_back("1", None)
+    check_tree(served.root)
+    assert served.tags("app")["good"] == image("good").digest
+
+
+@pytest.mark.parametrize("what", [str(image("good").digest), f"{HOST}/app:good", f"{HOST}/app"])
+async def test_verify_excuses_what_is_blocked(served: Mirror, upstream: Scripted, what: str) -> None:
+    """What a block took out of older snapshots is no damage."""
+    upstream.push("app", image("newer"), "good")
+    await served.sync()
+    await block(served, what)
+    done = await served.command("verify")
+    assert done.status == 0, done.out
 
 
 async def test_a_blocked_repository_is_gone_whole(served: Mirror) -> None:

@@ -16,9 +16,12 @@ from support.mirror import HOST, Mirror, by_name
 from support.scripted import Scripted
 from support.warm import Ended, Warm
 
+from mirrord.config.reserve import Reserve
 from mirrord.demo.images import image
+from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.store.hold import read_hold
+from mirrord.store.store import open_store
 from mirrord.store.tree import Tree
 from mirrord.sync.outcome import Status
 
@@ -219,7 +222,8 @@ async def test_two_repositories_held_one_after_the_other_are_both_held(site: Sit
     site.move("d")
     report = await site.mirror.sync()
     assert report.snapshots == ()
-    assert f"{HOST}/app, {HOST}/tool" in report.held
+    for name, at in (("app", "00000001-"), ("tool", "00000002-")):
+        assert f"{HOST}/{name} is held at snapshot {at}" in report.held
     assert site.served() == {"app": "a", "tool": "b"}
     site.command("release")
     await site.mirror.sync()
@@ -227,14 +231,29 @@ async def test_two_repositories_held_one_after_the_other_are_both_held(site: Sit
 
 
 async def test_one_repository_further_back_while_everything_is_held(site: Site) -> None:
-    """The wider hold stays: all is held still, at what all was rolled back to."""
+    """The wider hold stays, and each is told with the snapshot it went back to."""
     site.command("rollback", "2", "--yes")
     site.command("rollback", "1", f"{HOST}/app", "--yes")
     assert site.served() == {"app": "a", "tool": "b"}
     site.move("d")
     report = await site.mirror.sync()
     assert report.held.startswith("everything is held at snapshot 00000002-")
+    assert f"{HOST}/app is held at snapshot 00000001-" in report.held
     assert site.served() == {"app": "a", "tool": "b"}
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_a_rollback_that_fails_holds_nothing_more(site: Site, *, is_held: bool) -> None:
+    """Last good stays: where the swap can't be made, what is held is what was held before."""
+    if is_held:
+        site.command("rollback", "2", f"{HOST}/app", "--yes")
+    before = (read_hold(site.mirror.layout), site.served())
+    async with open_store(site.mirror.root, command="test", threads=1, reserve=Reserve(size=0)) as store:
+        number = len(os.listdir(site.mirror.layout.snapshots)) + 1
+        (site.mirror.root / f".current.{number:08d}").mkdir()
+        with pytest.raises(HostError, match="File exists"):
+            await store.roll_back("1", None)
+    assert (read_hold(site.mirror.layout), site.served()) == before
 
 
 async def test_forwards_again(site: Site) -> None:
@@ -468,9 +487,6 @@ async def test_beside_gc(site: Site) -> None:
 
 async def test_nothing_is_rolled_back_while_another_writer_works(site: Site, tmp_path: Path) -> None:
     """One writer: with the root held, each of the writing ones is refused with its holder, and reading ones work."""
-    from mirrord.config.reserve import Reserve
-    from mirrord.store.store import open_store
-
     async with open_store(site.mirror.root, command="the daemon", threads=1, reserve=Reserve(size=0)):
         for arguments in (["rollback", "1", "--yes"], ["release"], ["pin", "1"], ["unpin", "1"]):
             ended = site.command(*arguments)
