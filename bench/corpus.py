@@ -1,6 +1,7 @@
 """The corpora: well-formed images of random bytes, pushed once to a registry. Run as `python -m bench.corpus URL NAME`.
 
-*big* is few large layers, of which two are in every image; *tags* is many small images. Prints what was pushed as JSON.
+*big* is few large layers, of which two are in every image; *tags* is many small images; *layer* is one large one.
+Prints what was pushed as JSON.
 """
 
 import hashlib
@@ -42,6 +43,7 @@ class Shape:
 SHAPES: Mapping[str, Shape] = {
     "big": Shape(repositories=10, tags=2, layer=16 << 20, own=3, shared=2),
     "big-quick": Shape(repositories=4, tags=2, layer=4 << 20, own=3, shared=2),
+    "layer": Shape(repositories=1, tags=1, layer=16 << 20, own=1, shared=0),
     "tags": Shape(repositories=10, tags=200, layer=6_000, own=1, shared=3),
     "tags-quick": Shape(repositories=4, tags=50, layer=6_000, own=1, shared=3),
 }

@@ -8,6 +8,7 @@ from statistics import median
 from bench.measure import Figure
 
 BEGIN, END = "<!-- figures: written by scripts/bench --write -->", "<!-- end of figures -->"
+SERVING = "<!-- figures of serving: written by scripts/bench --serve --write -->"
 MB = 1_000_000
 
 
@@ -62,13 +63,12 @@ def bars_table(bars: Sequence[Bar]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(page: Path, figures: str) -> None:
+def write(page: Path, figures: str, begin: str = BEGIN) -> None:
     """Put ``figures`` between the markers of ``page``. Raises SystemExit where it has none."""
-    text = page.read_text()
-    if BEGIN not in text or END not in text:
-        raise SystemExit(f"{page} has no place for figures: {BEGIN} … {END}")
-    before, rest = text.split(BEGIN, 1)
-    page.write_text(f"{before}{BEGIN}\n\n{figures}\n{END}{rest.split(END, 1)[1]}")
+    before, found, rest = page.read_text().partition(begin)
+    if not found or END not in rest:
+        raise SystemExit(f"{page} has no place for figures: {begin} … {END}")
+    page.write_text(f"{before}{begin}\n\n{figures}\n{END}{rest.split(END, 1)[1]}")
 
 
 def _median(values: Sequence[int | None]) -> int | None:

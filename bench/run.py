@@ -15,7 +15,8 @@ from statistics import median
 from bench import measure
 from bench.child import run
 from bench.measure import Corpus, Figure
-from bench.page import MB, Bar, bars_table, middle, table, write
+from bench.page import MB, SERVING, Bar, bars_table, middle, table, write
+from bench.serve import Effort, measure_serving
 from bench.upstream import program, running_registry
 
 PAGE = Path("docs/performance.md")
@@ -149,6 +150,9 @@ class Bench:
 def main() -> None:
     """Measure, print the tables, and write the page where that was asked for."""
     options = _options()
+    if options.serve:
+        _serve(options)
+        return
     with _room(options.memory) as memory, _room(options.disk) as disk, running_registry(memory) as port:
         bench = Bench(options, memory, disk)
         if options.corpus in {None, "big"}:
@@ -163,11 +167,22 @@ def main() -> None:
         write(PAGE, figures)
 
 
+def _serve(options: argparse.Namespace) -> None:
+    """Measure what is served rather than what is synced."""
+    effort = Effort(options.rounds, 2 if options.quick else 8, options.quick)
+    with _room(options.memory) as memory, running_registry(memory) as port:
+        figures = f"{_conditions(options)}\n{measure_serving(memory, port, effort)}"
+    sys.stdout.write(figures)
+    if options.write:
+        write(PAGE, figures, SERVING)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small corpora and one round: whether it works")
     parser.add_argument("--rounds", type=int, help="rounds whose medians count (default 3)")
     parser.add_argument("--corpus", choices=["big", "tags"], help="only this one, and no publications")
+    parser.add_argument("--serve", action="store_true", help="what nginx answers, beside docker-registry, and no syncs")
     parser.add_argument("--memory", type=Path, default=Path("/dev/shm"), help="a directory in memory")  # noqa: S108 - a room of our own is made in it
     parser.add_argument("--disk", type=Path, default=Path("/var/tmp"), help="a directory on a disk")  # noqa: S108 - likewise
     parser.add_argument("--write", action="store_true", help=f"write the tables into {PAGE}")

@@ -1,13 +1,19 @@
 """Events: structlog set up once, as lines for people or JSON lines for machines, always on standard error."""
 
+import contextlib
 import logging
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Literal, TextIO
 
 import structlog
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
+Listener = Callable[[Mapping[str, object]], None]
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 def configure(level: Level = "info", form: Format = "auto", stream: TextIO | None = None) -> None:
@@ -18,6 +24,7 @@ def configure(level: Level = "info", form: Format = "auto", stream: TextIO | Non
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _let_hear,
     ]
     last: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=target.isatty())]
@@ -30,3 +37,22 @@ def configure(level: Level = "info", form: Format = "auto", stream: TextIO | Non
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+
+
+@contextlib.contextmanager
+def overheard(listener: Listener) -> Iterator[None]:
+    """Let ``listener`` hear each event that this task, and what it begins, sends while the block lasts."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def _let_hear(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    listener = _listener.get()
+    if listener is not None:
+        listener(dict(event))
+    return event

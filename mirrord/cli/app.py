@@ -21,7 +21,22 @@ app = typer.Typer(
 )
 app.callback()(globals_)
 
-_FAMILIES = ("sync", "images", "snapshots", "blocks", "upkeep", "verify", "check", "serve", "demo")
+_FAMILIES = (
+    "sync",
+    "run",
+    "status",
+    "control",
+    "images",
+    "snapshots",
+    "blocks",
+    "upkeep",
+    "verify",
+    "check",
+    "serve",
+    "systemd",
+    "clients",
+    "demo",
+)
 """Modules of this package, each of which registers its commands when it is imported; `--help` lists them so."""
 
 

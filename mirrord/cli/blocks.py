@@ -1,17 +1,13 @@
 """`mirrord block`, `unblock` and `remove`: taking images out of what is served."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
-from mirrord.cli.writing import mirror_of, writing
-
-if TYPE_CHECKING:
-    from mirrord.store.publish import Publication
-    from mirrord.store.removal import Removed
 
 _SHOWN = 50
 
@@ -27,13 +23,13 @@ def block(
 
     Its manifests can't be pulled by digest either. (nginx keeps files open for up to a minute.)
     """
-    import asyncio
+    from mirrord.cli.running import Mirror, carry_out, typed
+    from mirrord.service.operations.images import Block
+    from mirrord.store.blocks import read_blocks
 
-    from mirrord.store.blocks import parse_block, read_blocks
-
-    layout, reserve = mirror_of(invocation)
+    mirror = Mirror.existing(invocation)
     if what is None:
-        entries = read_blocks(layout).entries
+        entries = read_blocks(mirror.layout).entries
         if invocation.json:
             invocation.print_json("block", {"blocks": [each.document() for each in entries]})
         for each in entries if not invocation.json else ():
@@ -41,25 +37,17 @@ def block(
         if not entries and not invocation.json:
             sys.stdout.write("Nothing is blocked.\n")
         return
-    target = parse_block(_local(what), why)
-
-    async def carry_out() -> "Removed":
-        async with writing(layout, reserve) as store:
-            return await store.block(target)
-
-    done = asyncio.run(carry_out())
+    done: Mapping[str, Any] = carry_out(mirror, Block(words=typed(), what=what, why=why)).document
     if invocation.json:
-        snapshot = done.publication.snapshot if done.publication else None
-        blocks = [each.document() for each in done.blocks]
-        document = {"blocks": blocks, "snapshot": snapshot, "tags": done.tags, "manifests": done.manifests}
-        invocation.print_json("block", document)
+        invocation.print_json("block", done)
         return
-    for name in done.tags[:_SHOWN]:
-        sys.stdout.write(f"no longer served: {name}\n")
-    if len(done.tags) > _SHOWN:
-        sys.stdout.write(f"… and {len(done.tags) - _SHOWN} more\n")
-    by_digest = f", and {done.manifests} of its manifests can't be pulled by digest" if done.manifests else ""
-    sys.stdout.write(f"{target.what} is blocked{by_digest}, until: mirrord unblock {target.what}\n")
+    name, tags = done["blocks"][0]["what"], done["tags"]
+    for tag in tags[:_SHOWN]:
+        sys.stdout.write(f"no longer served: {tag}\n")
+    if len(tags) > _SHOWN:
+        sys.stdout.write(f"… and {len(tags) - _SHOWN} more\n")
+    by_digest = f", and {done['manifests']} of its manifests can't be pulled by digest" if done["manifests"] else ""
+    sys.stdout.write(f"{name} is blocked{by_digest}, until: mirrord unblock {name}\n")
 
 
 @command(app, "unblock")
@@ -67,26 +55,16 @@ def unblock(
     invocation: Invocation, *, what: Annotated[str, typer.Argument(metavar="IMAGE|DIGEST", help="As it was blocked.")]
 ) -> None:
     """Let something blocked in again; the next sync brings it."""
-    import asyncio
+    from mirrord.cli.running import Mirror, carry_out, typed
+    from mirrord.service.operations.images import Unblock
 
-    from mirrord.errors import ConfigError
-    from mirrord.store.blocks import read_blocks, write_blocks
-
-    layout, reserve = mirror_of(invocation)
-    name = _local(what)
-
-    async def carry_out() -> None:
-        async with writing(layout, reserve) as store:
-            blocks = await store.run(lambda: read_blocks(layout))
-            if name not in {each.what for each in blocks.entries}:
-                raise ConfigError(f"{name} is not blocked; `mirrord block` lists what is")
-            await store.run(lambda: write_blocks(layout, blocks.without(name)))
-
-    asyncio.run(carry_out())
+    done = carry_out(Mirror.existing(invocation), Unblock(words=typed(), what=what)).document
     if invocation.json:
-        invocation.print_json("unblock", {"unblocked": name})
+        invocation.print_json("unblock", done)
     else:
-        sys.stdout.write(f"{name} is no longer blocked; the next sync brings it where the config wants it.\n")
+        sys.stdout.write(
+            f"{done['unblocked']} is no longer blocked; the next sync brings it where the config wants it.\n"
+        )
 
 
 @command(app, "remove")
@@ -96,38 +74,13 @@ def remove(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="A name, or one tag of it, added by command.")],
 ) -> None:
     """Drop images that `mirrord sync IMAGE` added without a config."""
-    import asyncio
+    from mirrord.cli.running import Mirror, carry_out, typed
+    from mirrord.service.operations.images import Remove
 
-    from mirrord.store.additions import drop_added
-
-    layout, reserve = mirror_of(invocation)
-    names = [_local(name) for name in images]
-
-    async def carry_out() -> "Publication | None":
-        from mirrord.store.snapshot import Reason
-
-        async with writing(layout, reserve) as store:
-            changes = await store.run(lambda: drop_added(store.tree, names))
-            return (await store.publish(changes, Reason("", f"remove {' '.join(names)}"))).publication
-
-    done = asyncio.run(carry_out())
-    snapshot = done.snapshot if done else None
+    wish = Remove(words=typed(), images=tuple(images))
+    done: Mapping[str, Any] = carry_out(Mirror.existing(invocation), wish).document
     if invocation.json:
-        invocation.print_json("remove", {"removed": names, "snapshot": snapshot})
+        invocation.print_json("remove", done)
     else:
-        sys.stdout.write(f"Removed {', '.join(names)}; published {snapshot or 'nothing: a rollback holds it'}.\n")
-
-
-def _local(what: str) -> str:
-    """The name on the mirror of what a person typed: a digest stays, ``docker.io/library/nginx:1`` is nginx:1."""
-    from mirrord.errors import InvalidReferenceError
-    from mirrord.oci.reference import Reference
-
-    if what.startswith(("sha256:", "sha512:")):
-        return what
-    try:
-        reference = Reference.parse(what)
-        local = reference.repository.local_name()
-    except InvalidReferenceError:
-        return what
-    return f"{local}:{reference.tag}" if reference.tag else local
+        snapshot = done["snapshot"] or "nothing: a rollback holds it"
+        sys.stdout.write(f"Removed {', '.join(done['removed'])}; published {snapshot}.\n")

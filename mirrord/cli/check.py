@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirrord.cli.app import app
+from mirrord.cli.app import FOUND, app
 from mirrord.cli.invocation import Invocation, command
-from mirrord.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,18 +31,41 @@ def check(
 ) -> None:
     """Read the config, and say what it means.
 
-    Every error is told at once, a line each; the exit status is then 2.
+    Every error is told at once, a line each; the exit status is then 2. With --online it says which tags are selected
+    now, and why each is or is not (-v: each of them); it is 1 where something that is named can't be had.
     """
     from mirrord.config.describe import describe
 
-    if online:
-        raise ConfigError("check --online is not built yet; `mirrord check` alone reads the config")
     path, config = _read(invocation)
+    if online:
+        _check_online(invocation, path, config)
+        return
     description = describe(config)
     if invocation.json:
         invocation.print_json("check", {"file": str(path), **description.document()})
     else:
         sys.stdout.writelines(f"{line}\n" for line in _told(path, description))
+
+
+def _check_online(invocation: Invocation, path: "Path", config: "Config") -> None:
+    import asyncio
+
+    from mirrord.cli.running import set_up_log
+    from mirrord.cli.selection import told
+    from mirrord.sync.online import explain_online
+
+    set_up_log(config, invocation)
+    explained, failed = asyncio.run(explain_online(config, config.root))
+    if invocation.json:
+        documents = {
+            "images": [each.document() for each in explained],
+            "failed": [outcome.document() for outcome in failed],
+        }
+        invocation.print_json("check", {"file": str(path), **documents})
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in told(explained, failed, is_whole=invocation.verbosity > 0))
+    if failed or any(each.problems for each in explained):
+        raise typer.Exit(FOUND)
 
 
 @command(config_app)
@@ -95,8 +117,6 @@ def _told(path: "Path", description: "Description") -> "Iterator[str]":
     yield from _table(rows)
     for group in description.groups:
         yield from _group(group)
-    if description.warnings:
-        yield from ("", "Warnings", *(f"  {warning}" for warning in description.warnings))
 
 
 def _group(group: "DescribedGroup") -> "Iterator[str]":

@@ -55,7 +55,7 @@ async def _demonstrate(invocation: Invocation, place: "Path", listen: "Address",
             invocation.print_json("demo", _document(shown, pulled))
         else:
             _write(f"1. A config:\n\n{_indented(shown.config)}\n2. mirrord sync:\n\n")
-            print_report(shown.report, sys.stdout, 0)
+            print_report(shown.report.document(), sys.stdout, 0)
             _write(_told(shown, pulled))
         if not once and not shown.report.has_failed:
             _write("\nServing until Ctrl-C.\n" if not invocation.json else "")

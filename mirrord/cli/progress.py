@@ -1,25 +1,22 @@
-"""The progress of a run on a terminal: images done, bytes of bytes, speed, how long yet, and what is in work."""
+"""Progress on a terminal: of a run, and of a verification."""
 
-import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from mirrord.sync.outcome import Progress
+from mirrord.service.operation import Meters
 
 _NAMES = 2
 
 
-async def show(progress: Progress, interval: float) -> None:
-    """Draw ``progress`` on standard error every ``interval`` seconds until cancelled."""
+@contextlib.contextmanager
+def run_bar(meters: Meters) -> Iterator[Callable[[], None]]:
+    """Images done, bytes of bytes, speed, how long yet, and what is in work; gives what draws it anew."""
+    progress = meters.run
     names_column = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
@@ -31,7 +28,8 @@ async def show(progress: Progress, interval: float) -> None:
     )
     with Bar(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
         task = bar.add_task("asking", total=None, names="")
-        while True:
+
+        def update() -> None:
             names = list(progress.working_on)
             more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
             bar.update(
@@ -41,4 +39,26 @@ async def show(progress: Progress, interval: float) -> None:
                 completed=progress.bytes_fetched,
                 names=", ".join(names[:_NAMES]) + more,
             )
-            await asyncio.sleep(interval)
+
+        yield update
+
+
+@contextlib.contextmanager
+def verification_bar(meters: Meters) -> Iterator[Callable[[], None]]:
+    """Files and damages, bytes of bytes, speed, how long yet; gives what draws it anew."""
+    progress = meters.verification
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=16),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("verifying", total=None)
+
+        def update() -> None:
+            words = f"{progress.files_done} files, {progress.damages} damages"
+            bar.update(task, description=words, total=progress.bytes_total or None, completed=progress.bytes_done)
+
+        yield update

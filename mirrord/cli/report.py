@@ -1,12 +1,14 @@
 """A run's report for people: a line for each image that changed or failed, then one line for the whole."""
 
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from mirrord.cli.words import count, duration, size
-from mirrord.sync.outcome import Outcome, Report, Status
+from mirrord.sync.outcome import Status
 
 _SHOWN = 200
 """Lines of one status; the rest is counted."""
+_SHORT = 12
 _ORDER = (
     Status.ADDED,
     Status.UPDATED,
@@ -20,49 +22,55 @@ _ORDER = (
 )
 
 
-def print_report(report: Report, out: TextIO, verbosity: int) -> None:
-    """Write ``report``: unchanged images only with -v, nothing but what went wrong with -q."""
+def print_report(report: Mapping[str, Any], out: TextIO, verbosity: int) -> None:
+    """Write a report's document: unchanged images only with -v, nothing but what went wrong with -q."""
     for status in _ORDER:
-        of_status = [outcome for outcome in report.outcomes if outcome.status is status]
+        of_status = [image for image in report["images"] if image["status"] == status]
         if status is Status.UNCHANGED and verbosity < 1:
             continue
         if verbosity < 0 and status is not Status.FAILED:
             continue
-        out.writelines(_line(outcome) + "\n" for outcome in of_status[:_SHOWN])
+        out.writelines(_line(image) + "\n" for image in of_status[:_SHOWN])
         if len(of_status) > _SHOWN:
             out.write(f"{status:<10} … and {len(of_status) - _SHOWN} more\n")
-    if report.problem is not None:
-        out.write(f"{report.problem.owner}: what is complete could not be published: {report.problem}\n")
-    if report.held:
-        out.write(f"held       {report.held}\n")
+    if (problem := report["problem"]) is not None:
+        out.write(f"{problem['owner']}: what is complete could not be published: {problem['error']}\n")
+    if report["held"]:
+        out.write(f"held       {report['held']}\n")
     if verbosity >= 0:
         out.write(_summary(report) + "\n")
 
 
-def _line(outcome: Outcome) -> str:
-    line = f"{outcome.status:<10} {outcome.name}"
-    if outcome.error is not None:
-        return f"{line}\n           {outcome.error.owner}: {outcome.error}"
-    if outcome.status is Status.UPDATED and outcome.previous and outcome.digest:
-        line += f"  {outcome.previous.hex[:12]} → {outcome.digest.hex[:12]}"
-    elif outcome.digest and "@" not in outcome.name:
-        line += f"  {outcome.digest.hex[:12]}"
-    return f"{line}  ({outcome.warning})" if outcome.warning else line
+def _line(image: Mapping[str, Any]) -> str:
+    line = f"{image['status']:<10} {image['name']}"
+    if "error" in image:
+        return f"{line}\n           {image['owner']}: {image['error']}"
+    digest, previous = image.get("digest"), image.get("previous")
+    if image["status"] == Status.UPDATED and previous and digest:
+        line += f"  {short(previous)} → {short(digest)}"
+    elif digest and "@" not in image["name"]:
+        line += f"  {short(digest)}"
+    return f"{line}  ({image['warning']})" if "warning" in image else line
 
 
-def _summary(report: Report) -> str:
-    counts = report.counts
-    parts = ", ".join(f"{counts[status]} {status}" for status in _ORDER if counts[status]) or "nothing selected"
-    done = report.progress
-    words = f"{count(len(report.outcomes), 'image')}: {parts}. "
-    if report.dry:
-        return words + f"Dry run: {count(report.requests, 'request')}, nothing written."
-    words += f"Fetched {size(done.bytes_fetched)} in {count(report.requests, 'request')}"
-    if done.bytes_linked:
-        words += f", found {size(done.bytes_linked)} here already"
-    words += f", {duration(report.seconds)}. "
-    if report.snapshots:
-        return words + f"Published {', '.join(report.snapshots)}."
+def short(digest: str) -> str:
+    """The beginning of a digest's hash."""
+    return digest.partition(":")[2][:_SHORT]
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    counts = report["counts"]
+    parts = ", ".join(f"{counts[status]} {status}" for status in _ORDER if counts.get(status)) or "nothing selected"
+    words = f"{count(len(report['images']), 'image')}: {parts}. "
+    if report["dry_run"]:
+        return words + f"Dry run: {count(report['requests'], 'request')}, nothing written."
+    words += f"Fetched {size(report['bytes_fetched'])} in {count(report['requests'], 'request')}"
+    if report["bytes_linked"]:
+        words += f", found {size(report['bytes_linked'])} here already"
+    words += f", {duration(report['seconds'])}. "
+    if report["snapshots"]:
+        return words + f"Published {', '.join(report['snapshots'])}."
+    has_failed = report["problem"] is not None or counts.get(Status.FAILED)
     return words + (
-        "Nothing was published." if report.has_failed or report.held else "Nothing to publish: it is what is served."
+        "Nothing was published." if has_failed or report["held"] else "Nothing to publish: it is what is served."
     )

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
+    from mirrord.config.model import Config
     from mirrord.serve.address import Address
     from mirrord.store.tree import Tree
 
@@ -26,8 +28,16 @@ class _Setup:
     """What the config and the command line say of serving."""
 
     root: Path
-    listen: str | None
-    public_url: str | None
+    config: "Config | None"
+    path: Path | None
+    """Of the config."""
+
+    @property
+    def listen(self) -> "Address":
+        """Where the daemon listens."""
+        from mirrord.serve.address import DEFAULT, Address
+
+        return Address.parse(self.config.listen) if self.config else DEFAULT
 
 
 @command(app)
@@ -39,16 +49,17 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the mirror as a read-only registry, until Ctrl-C."""
-    from mirrord.serve.address import DEFAULT, Address
+    from mirrord.serve.address import Address, require_unguarded
     from mirrord.serve.embedded import make_app, run
-    from mirrord.serve.names import own_names
+    from mirrord.serve.routes import Terms
     from mirrord.store.tree import Tree
 
     setup = _setup(invocation)
     tree = Tree.at(setup.root)
     images = _examples(tree)
-    chosen = listen or setup.listen
-    address = Address.parse(chosen) if chosen else DEFAULT
+    address = Address.parse(listen) if listen else setup.listen
+    if setup.config:
+        require_unguarded(setup.config.serve, address)
 
     def announce(bound: "Address") -> None:
         if invocation.json:
@@ -57,7 +68,7 @@ def serve(
             sys.stdout.write(_greeting(setup.root, bound, images))
         sys.stdout.flush()
 
-    asyncio.run(run(make_app(tree, own_names(setup.public_url)), address, announce))
+    asyncio.run(run(make_app(tree, Terms.of(setup.config)), address, announce))
 
 
 @command(app)
@@ -72,28 +83,44 @@ def nginx(
     ] = False,
 ) -> None:
     """Print the configuration with which a stock nginx serves the mirror."""
-    from mirrord.serve.address import DEFAULT, Address
+    from mirrord.config.sections import Serve
+    from mirrord.serve.aliases import Aliases
     from mirrord.serve.nginx import NginxSite, default_listen, render
 
     setup = _setup(invocation)
-    configuration = render(
-        NginxSite(
-            root=setup.root,
-            listen=listen or default_listen(setup.public_url),
-            public_url=setup.public_url,
-            daemon=Address.parse(setup.listen) if setup.listen else DEFAULT,
-            standalone=standalone,
-        )
+    public_url = setup.config.public_url if setup.config else None
+    access = setup.config.serve if setup.config else Serve()
+    site = NginxSite(
+        root=setup.root,
+        listen=listen or default_listen(public_url, tls=access.tls is not None),
+        public_url=public_url,
+        daemon=setup.listen,
+        standalone=standalone,
+        serve=access,
+        aliases=Aliases.of(setup.config),
     )
+    if setup.path is not None:
+        site = replace(site, made_by=_made_by(invocation, setup.path, listen, standalone=standalone))
+    configuration = render(site)
     if invocation.json:
         invocation.print_json("nginx", {"configuration": configuration})
     else:
         sys.stdout.write(configuration)
 
 
+def _made_by(invocation: Invocation, config: Path, listen: str | None, *, standalone: bool) -> str:
+    """The command as it has to be typed to get the same again from anywhere."""
+    words = ["mirrord", "nginx", "--config", os.path.abspath(config)]
+    words += ["--root", os.path.abspath(invocation.root)] if invocation.root else []
+    words += ["--listen", listen] if listen else []
+    words += ["--standalone"] if standalone else []
+    return shlex.join(words)
+
+
 def _setup(invocation: Invocation) -> _Setup:
     from mirrord import events
     from mirrord.cli.setting import config_of, root_of
+    from mirrord.config.loader import find
 
     config = config_of(invocation)
     root = Path(os.path.abspath(root_of(invocation, config)))  # not resolved: a link may move to another disk
@@ -101,7 +128,7 @@ def _setup(invocation: Invocation) -> _Setup:
         events.configure()
         return _Setup(root, None, None)
     events.configure(config.log.level, config.log.format)
-    return _Setup(root, config.listen, config.public_url)
+    return _Setup(root, config, find(invocation.config))
 
 
 def _examples(tree: "Tree") -> tuple[str, ...] | None:

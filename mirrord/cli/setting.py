@@ -12,7 +12,7 @@ from mirrord.errors import ConfigError
 def config_of(invocation: Invocation) -> Config | None:
     """The config, read; None where nobody names one and none lies where one is looked for.
 
-    Says on standard error which file was read (with -v), and each key of it that has no effect yet.
+    Says on standard error which file was read (with -v).
     """
     path = find(invocation.config)
     if path is None:
@@ -20,8 +20,6 @@ def config_of(invocation: Invocation) -> Config | None:
     config = load(path)
     if invocation.verbosity > 0:
         sys.stderr.write(f"mirrord: reading {path}\n")
-    for line in config.unbuilt if invocation.verbosity >= 0 else ():
-        sys.stderr.write(f"mirrord: warning: {line}\n")
     return config
 
 

@@ -1,18 +1,17 @@
 """`mirrord snapshots`: the publications there were, how they differ, and going back to one."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
-from mirrord.cli.writing import mirror_of, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from mirrord.store.history import TagChange
+    from mirrord.store.layout import Layout
 
 group = typer.Typer(help="List publications, compare them, go back to one.", no_args_is_help=True)
 app.add_typer(group, name="snapshots")
@@ -31,7 +30,7 @@ def list_(invocation: Invocation) -> None:
     from mirrord.store.hold import read_hold, read_pins
     from mirrord.store.snapshot import served_name
 
-    layout, _ = mirror_of(invocation)
+    layout = _layout_of(invocation)
     current, hold, pins = served_name(layout), read_hold(layout), read_pins(layout)
     found = all_snapshots(layout)[::-1]
     if invocation.json:
@@ -64,16 +63,15 @@ def diff(
     """Show which tags were added, removed and moved from snapshot A to snapshot B."""
     from mirrord.store.history import differences, find_snapshot, parent_of, served
 
-    layout, _ = mirror_of(invocation)
+    layout = _layout_of(invocation)
     after = served(layout) if new is None else find_snapshot(layout, new)
     before = parent_of(layout, after) if old is None else find_snapshot(layout, old)
-    changes = differences(layout, before.generations, after.generations)
+    rows = [each.document() for each in differences(layout, before.generations, after.generations)]
     if invocation.json:
-        rows = [each.document() for each in changes]
         invocation.print_json("snapshots.diff", {"old": before.name, "new": after.name, "changes": rows})
         return
     sys.stdout.write(f"from {before.name} to {after.name}:\n")
-    _print_changes(changes)
+    _print_changes(rows)
 
 
 @command(group, "rollback")
@@ -88,55 +86,42 @@ def rollback(
 
     What differs is shown first. One rename does it; the snapshots in between stay.
     """
-    import asyncio
-
+    from mirrord.cli.running import Mirror, carry_out, typed
     from mirrord.errors import ConfigError
-    from mirrord.store.history import find_snapshot, one_before
-    from mirrord.store.publish import Publication
-    from mirrord.store.rollback import plan_rollback
+    from mirrord.service.operations.snapshots import PlanRollback, RollBack
 
-    layout, reserve = mirror_of(invocation)
-    found = one_before(layout) if target is None else find_snapshot(layout, target)
-    plan = plan_rollback(layout, found, repository)
+    mirror = Mirror.existing(invocation)
+    look = PlanRollback(words=typed(), target=target, repository=repository)
+    reply = look.look(mirror.layout) if mirror.daemon is None else carry_out(mirror, look)
+    plan: Mapping[str, Any] = reply.document
     if not invocation.json:
-        sys.stdout.write(f"going back to {found.name}{f' for {repository}' if repository else ''} means:\n")
-        _print_changes(plan.changes)
+        going = f"{plan['target']}{f' for {repository}' if repository else ''}"
+        sys.stdout.write(f"going back to {going} means:\n")
+        _print_changes(plan["changes"])
     if not yes:
         if invocation.json or not sys.stdin.isatty():
             raise ConfigError("nobody is here to confirm a rollback; say --yes if it is meant")
         typer.confirm("Serve that, and hold it until `mirrord snapshots release`?", abort=True)
-
-    async def carry_out() -> Publication | None:
-        async with writing(layout, reserve) as store:
-            return await store.roll_back(found.name, repository)
-
-    done = asyncio.run(carry_out())
+    wish = RollBack(words=typed(), target=plan["target"], repository=repository)
+    done = carry_out(mirror, wish).document
     if invocation.json:
-        rows = [each.document() for each in plan.changes]
-        name = done.snapshot if done else None
-        invocation.print_json("snapshots.rollback", {"target": found.name, "snapshot": name, "changes": rows})
+        invocation.print_json("snapshots.rollback", done)
     else:
-        what = f"Served as {done.snapshot}" if done else "It is what is served"
+        what = f"Served as {done['snapshot']}" if done["snapshot"] else "It is what is served"
         sys.stdout.write(f"{what}; held until: mirrord snapshots release\n")
 
 
 @command(group, "release")
 def release(invocation: Invocation) -> None:
     """End a rollback: the next sync publishes again what the upstreams have."""
-    import asyncio
+    from mirrord.cli.running import Mirror, carry_out, typed
+    from mirrord.service.operations.snapshots import Release
 
-    from mirrord.store.hold import release_hold
-
-    layout, reserve = mirror_of(invocation)
-
-    async def carry_out() -> bool:
-        async with writing(layout, reserve) as store:
-            return await store.run(lambda: release_hold(layout))
-
-    was_held = asyncio.run(carry_out())
+    done = carry_out(Mirror.existing(invocation), Release(words=typed())).document
     if invocation.json:
-        invocation.print_json("snapshots.release", {"released": was_held})
+        invocation.print_json("snapshots.release", done)
     else:
+        was_held = done["released"]
         sys.stdout.write("Released; the next sync publishes again.\n" if was_held else "Nothing was held.\n")
 
 
@@ -153,37 +138,37 @@ def unpin(invocation: Invocation, *, snapshot: IdOption) -> None:
 
 
 def _pin(invocation: Invocation, text: str, *, wanted: bool) -> None:
-    import asyncio
+    from mirrord.cli.running import Mirror, carry_out, typed
+    from mirrord.service.operations.snapshots import Pin
 
-    from mirrord.store.history import find_snapshot
-    from mirrord.store.hold import read_pins, write_pins
-
-    layout, reserve = mirror_of(invocation)
-
-    async def carry_out() -> tuple[str, frozenset[str]]:
-        async with writing(layout, reserve) as store:  # a collection must not come between looking and writing
-            name = (await store.run(lambda: find_snapshot(layout, text))).name
-            before = await store.run(lambda: read_pins(layout))
-            pins = before | {name} if wanted else before - {name}
-            await store.run(lambda: write_pins(layout, pins))
-            return name, pins
-
-    name, pins = asyncio.run(carry_out())
+    wish = Pin(words=typed(), snapshot=text, wanted=wanted)
+    done = carry_out(Mirror.existing(invocation), wish).document
     if invocation.json:
-        invocation.print_json("snapshots.pins", {"pinned": sorted(pins)})
+        invocation.print_json("snapshots.pins", done)
     else:
-        sys.stdout.write(f"{name} {'is pinned: it stays' if wanted else 'is no longer pinned'}.\n")
+        is_now = "is pinned: it stays" if wanted else "is no longer pinned"
+        sys.stdout.write(f"{done['snapshot']} {is_now}.\n")
 
 
-def _print_changes(changes: "Sequence[TagChange]") -> None:
+def _layout_of(invocation: Invocation) -> "Layout":
+    """The root that a command reads. Raises ConfigError, HostError."""
+    from mirrord.cli.setting import config_of, root_of
+    from mirrord.store.tree import Tree
+
+    return Tree.at(root_of(invocation, config_of(invocation))).layout
+
+
+def _print_changes(changes: "Sequence[Mapping[str, Any]]") -> None:
+    from mirrord.cli.report import short
+
     for each in changes[:_SHOWN]:
-        name = f"{each.repository}:{each.tag}"
-        if each.old is None and each.new is not None:
-            sys.stdout.write(f"  added    {name}  {each.new.hex[:12]}\n")
-        elif each.new is None and each.old is not None:
-            sys.stdout.write(f"  removed  {name}  {each.old.hex[:12]}\n")
-        elif each.old is not None and each.new is not None:
-            sys.stdout.write(f"  moved    {name}  {each.old.hex[:12]} → {each.new.hex[:12]}\n")
+        name, old, new = f"{each['repository']}:{each['tag']}", each["old"], each["new"]
+        if old is None:
+            sys.stdout.write(f"  added    {name}  {short(new)}\n")
+        elif new is None:
+            sys.stdout.write(f"  removed  {name}  {short(old)}\n")
+        else:
+            sys.stdout.write(f"  moved    {name}  {short(old)} → {short(new)}\n")
     if len(changes) > _SHOWN:
         sys.stdout.write(f"  … and {len(changes) - _SHOWN} more\n")
     if not changes:

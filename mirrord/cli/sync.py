@@ -1,12 +1,21 @@
 """`mirrord sync`: one run, its progress on a terminal, and its report."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirrord.cli.app import FOUND, HOST, app
+from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from mirrord.cli.running import Mirror
+    from mirrord.config.model import Config
+    from mirrord.service.operation import Reply
+    from mirrord.service.operations.sync import Sync
+
+MAX_THREADS = 8
+"""Worker threads of the store; with limits.concurrency 1 there is one."""
 
 _EXAMPLES = """[bold]Examples[/bold]
 
@@ -25,7 +34,9 @@ def sync(
         list[str] | None, typer.Argument(metavar="IMAGE", help="With a config: only these. Without: add these.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the upstreams, say what would change.")] = False,
-    skip_cooldown: Annotated[bool, typer.Option("--skip-cooldown", help="Not built yet.", hidden=True)] = False,
+    skip_cooldown: Annotated[
+        bool, typer.Option("--skip-cooldown", help="Publish new digests that wait for their cooldown.")
+    ] = False,
     allow_deletes: Annotated[
         bool, typer.Option("--allow-deletes", help="Drop tags though they are more than delete.max.")
     ] = False,
@@ -34,31 +45,55 @@ def sync(
 
     Exit status: 0 done; 1 some images failed; 2 the command line or config is wrong; 3 this host is at fault.
     """
-    import asyncio
-
+    from mirrord.cli.progress import run_bar
     from mirrord.cli.report import print_report
-    from mirrord.cli.running import Wish, carry_out
-    from mirrord.cli.setting import config_of, root_of
-    from mirrord.config.images import config_for
-    from mirrord.errors import ConfigError
-    from mirrord.store.change import Brake
+    from mirrord.cli.running import Mirror, carry_out, typed
+    from mirrord.service.operations.sync import Sync
 
-    if skip_cooldown:
-        raise ConfigError("--skip-cooldown is not built yet: there is no cooldown to skip")
-    config = config_of(invocation)
-    if config is None and not images:
-        raise ConfigError("nothing to mirror: no config was found; name images, or a config with --config FILE")
-    given_root = root_of(invocation, config)
-    asked = tuple(images or ())
-    whole = config if config is not None else config_for(asked, given_root)
-    brake = None if allow_deletes else Brake(whole.delete.max)
-    wish = Wish(asked, is_command=config is None, is_dry=dry_run, brake=brake)
-    report = asyncio.run(carry_out(whole, given_root, wish, invocation))
-    if invocation.json:
-        invocation.print_json("sync", report.document())
+    mirror = Mirror.of(invocation)
+    wish = Sync(
+        words=typed(),
+        images=tuple(images or ()),
+        adds=mirror.config is None,
+        skip_cooldown=skip_cooldown,
+        allow_deletes=allow_deletes,
+    )
+    config = wish.config_for(mirror.config)
+    if dry_run:
+        reply = _dry_run(mirror, wish, config)
     else:
-        print_report(report, sys.stdout, invocation.verbosity)
-    if report.is_host_at_fault:
-        raise typer.Exit(HOST)
-    if report.has_failed:
-        raise typer.Exit(FOUND)
+        reply = carry_out(mirror, wish, run_bar, min(config.limits.concurrency, MAX_THREADS))
+    if invocation.json:
+        invocation.print_json("sync", reply.document)
+    else:
+        print_report(reply.document, sys.stdout, invocation.verbosity)
+    raise typer.Exit(reply.status)
+
+
+def _dry_run(mirror: "Mirror", wish: "Sync", config: "Config") -> "Reply":
+    """Ask the upstreams from this process: nothing is written, and no lock needed."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mirrord.cli.progress import run_bar
+    from mirrord.cli.running import refreshing, set_up_log, shown
+    from mirrord.service.operation import Meters
+    from mirrord.service.operations.sync import reply_of
+    from mirrord.store.reader import Reader
+    from mirrord.sync.run import dry_run
+
+    set_up_log(config, mirror.invocation)
+    meters = Meters()
+
+    async def ask() -> "Reply":
+        with ThreadPoolExecutor(min(config.limits.concurrency, MAX_THREADS), "store") as threads:
+            reader = Reader(mirror.layout, threads)
+            return reply_of(await dry_run(config, await wish.plans(config, reader), reader, meters.run))
+
+    with shown(mirror.invocation, run_bar, meters) as update:
+
+        async def ask_and_show() -> "Reply":
+            async with refreshing(update):
+                return await ask()
+
+        return asyncio.run(ask_and_show())

@@ -1,27 +1,23 @@
 """`mirrord verify`: everything hashed again; with --repair, what is wrong mended or fetched again."""
 
-import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mirrord.cli.app import FOUND, HOST, app
+from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
-    from mirrord.config.model import Config
-    from mirrord.store.layout import Layout
-    from mirrord.store.verify_finding import Finding
+    from collections.abc import Mapping, Sequence
+
+    from mirrord.cli.running import Mirror
+    from mirrord.service.operation import Reply
     from mirrord.store.verify_pace import Pacer
-    from mirrord.store.verify_pool import Progress
-    from mirrord.sync.repair import Repair
 
 _SHOWN = 200
 """Findings shown; the rest is counted."""
 _NAMES = 5
-_REFRESH = 0.2
 
 
 @command(app, "verify")
@@ -38,84 +34,74 @@ def verify(
     Without --repair nothing is written and no lock taken. Exit status: 0 nothing is wrong (any more); 1 damage; 3 this
     host is at fault.
     """
-    import asyncio
-
-    from mirrord.cli.setting import config_of, root_of
+    from mirrord.cli.progress import verification_bar
+    from mirrord.cli.running import Mirror, carry_out, typed
     from mirrord.config.model import Config
-    from mirrord.store.tree import Tree
-    from mirrord.store.verify_pace import Pacer
+    from mirrord.service.operations.verify import VerifyAndRepair, pacer_of
 
-    config = config_of(invocation)
-    layout = Tree.at(root_of(invocation, config)).layout
-    known = config or Config()
-    pacer = Pacer(known.verify.rate if rate is None else _rate(rate))
-    done = asyncio.run(_carry_out(layout, known, pacer, invocation, repair=repair))
-    if invocation.json:
-        invocation.print_json("verify", _document(done, repair=repair))
+    mirror = Mirror.existing(invocation)
+    pacer = pacer_of(rate, mirror.config or Config())
+    if repair:
+        reply = carry_out(mirror, VerifyAndRepair(words=typed(), rate=rate), verification_bar)
     else:
-        sys.stdout.write(_told(done, invocation.verbosity, repair=repair))
-    if any(problem.error.owner == "host" for problem in done.problems):
-        raise typer.Exit(HOST)
-    if done.left or done.found.more:
-        raise typer.Exit(FOUND)
+        reply = _look(mirror, pacer)
+    if invocation.json:
+        invocation.print_json("verify", reply.document)
+    else:
+        sys.stdout.write(_told(reply.document, invocation.verbosity))
+    raise typer.Exit(reply.status)
 
 
-def _rate(text: str) -> int | None:
-    from mirrord.config.scalars import RATE
-    from mirrord.errors import ConfigError
-
-    try:
-        return RATE(text)
-    except ValueError as error:
-        raise ConfigError(f"--rate: {error}") from error
-
-
-async def _carry_out(
-    layout: "Layout", config: "Config", pacer: "Pacer", invocation: Invocation, *, repair: bool
-) -> "Repair":
+def _look(mirror: "Mirror", pacer: "Pacer") -> "Reply":
+    """Verify from this process: nothing is written, and no lock needed."""
+    import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
-    from mirrord.cli.running import set_up_log
-    from mirrord.cli.writing import writing
+    from mirrord.cli.progress import verification_bar
+    from mirrord.cli.running import refreshing, set_up_log, shown
+    from mirrord.config.model import Config
+    from mirrord.service.operation import Meters
+    from mirrord.service.operations.verify import repaired
     from mirrord.store.reader import Reader
     from mirrord.store.verify import verify as verify_root
-    from mirrord.store.verify_pool import Progress
-    from mirrord.sync.repair import Repair, verify_and_repair
+    from mirrord.sync.repair import Repair
 
-    set_up_log(config, invocation)
-    progress = Progress()
-    async with _shown(progress, invocation):
-        if repair:
-            async with writing(layout, config.reserve) as store:
-                return await verify_and_repair(store, config, pacer, progress)
-        with ThreadPoolExecutor(1, "verify") as threads:
-            found = await verify_root(Reader(layout, threads), pacer, progress)
-            return Repair(found, found.findings, ())
+    set_up_log(mirror.config or Config(), mirror.invocation)
+    meters = Meters()
+
+    async def look() -> "Reply":
+        async with refreshing(update):
+            with ThreadPoolExecutor(1, "verify") as threads:
+                found = await verify_root(Reader(mirror.layout, threads), pacer, meters.verification)
+                return repaired(Repair(found, found.findings, ()), repair=False)
+
+    with shown(mirror.invocation, verification_bar, meters) as update:
+        return asyncio.run(look())
 
 
-def _told(done: "Repair", verbosity: int, *, repair: bool) -> str:
+def _told(done: "Mapping[str, Any]", verbosity: int) -> str:
     from mirrord.cli.words import count, duration, plain, size
 
     lines: list[str] = []
-    mended = done.mended if repair else ()
+    repair, mended, left, more = done["repair"], done["mended"], done["damages"], done["more"]
     if verbosity >= 0:
         lines += _lines(mended, "mended   ")
-    lines += _lines(done.left, "")
-    lines += [f"{problem.error.owner}: {problem.name}: {problem.error}" for problem in done.problems[:_SHOWN]]
-    if done.found.more:
-        lines.append(f"… and {done.found.more} more: there are too many to keep; repair these, then verify again")
-    found = done.found
-    speed = f"{size(found.bytes / found.seconds)}/s" if found.seconds else "at once"
-    words = f"Verified {count(found.files, 'file')}, {size(found.bytes)} in {duration(found.seconds)} ({speed}). "
-    if found.unlinked:
-        words += f"{count(found.unlinked, 'file')} ({size(found.unlinked_bytes)}) no repository has, within the grace. "
+    lines += _lines(left, "")
+    lines += [f"{problem['owner']}: {problem['name']}: {problem['error']}" for problem in done["problems"][:_SHOWN]]
+    if more:
+        lines.append(f"… and {more} more: there are too many to keep; repair these, then verify again")
+    seconds, unlinked = done["seconds"], done["unlinked"]
+    speed = f"{size(done['bytes'] / seconds)}/s" if seconds else "at once"
+    words = f"Verified {count(done['files'], 'file')}, {size(done['bytes'])} in {duration(seconds)} ({speed}). "
+    if unlinked["files"]:
+        words += f"{count(unlinked['files'], 'file')} ({size(unlinked['bytes'])}) no repository has, within the grace. "
     if repair and mended:
         words += f"Mended {len(mended)}; servers may keep a wrong file open for another minute. "
-    if done.left:
-        words += f"{count(len(done.left) + found.more, 'damage')}. " + (_NEXT if repair else "To mend: --repair.")
+    if left:
+        words += f"{count(len(left) + more, 'damage')}. " + (_NEXT if repair else "To mend: --repair.")
     elif not mended:
         words += "Nothing is wrong."
-    if verbosity >= 0 or done.left:
+    if verbosity >= 0 or left:
         lines.append(words.rstrip())
     return "".join(f"{plain(line)}\n" for line in lines)
 
@@ -123,71 +109,21 @@ def _told(done: "Repair", verbosity: int, *, repair: bool) -> str:
 _NEXT = "What its upstream lacks answers 404 until a sync finds it there again."
 
 
-def _lines(findings: "Sequence[Finding]", prefix: str) -> list[str]:
+def _lines(findings: "Sequence[Mapping[str, Any]]", prefix: str) -> list[str]:
+    from mirrord.store.verify_finding import Damage
+
     lines: list[str] = []
     for finding in findings[:_SHOWN]:
-        lines.append(f"{prefix}{finding.damage:<14} {finding.path}")
+        lines.append(f"{prefix}{finding['kind']:<14} {finding['path']}")
         if prefix:
             continue
-        lines.append(f"  expected {finding.expected}" + (f"; found {finding.found}" if finding.found else ""))
-        if finding.named_by:
-            more = f" and {len(finding.named_by) - _NAMES} more" if len(finding.named_by) > _NAMES else ""
-            lines.append(f"  needed by {', '.join(finding.named_by[:_NAMES])}{more}")
-        if finding.advice:
-            lines.append(f"  {finding.advice}")
+        named_by, found = finding["named_by"], finding["found"]
+        lines.append(f"  expected {finding['expected']}" + (f"; found {found}" if found else ""))
+        if named_by:
+            more = f" and {len(named_by) - _NAMES} more" if len(named_by) > _NAMES else ""
+            lines.append(f"  needed by {', '.join(named_by[:_NAMES])}{more}")
+        if advice := Damage(finding["kind"]).advice:
+            lines.append(f"  {advice}")
     if len(findings) > _SHOWN:
         lines.append(f"{prefix}… and {len(findings) - _SHOWN} more")
     return lines
-
-
-def _document(done: "Repair", *, repair: bool) -> dict[str, object]:
-    found = done.found
-    return {
-        "repair": repair,
-        "files": found.files,
-        "bytes": found.bytes,
-        "seconds": round(found.seconds, 3),
-        "unlinked": {"files": found.unlinked, "bytes": found.unlinked_bytes},
-        "damages": [finding.document() for finding in done.left],
-        "mended": [finding.document() for finding in (done.mended if repair else ())],
-        "more": found.more,
-        "problems": [problem.document() for problem in done.problems],
-    }
-
-
-@contextlib.asynccontextmanager
-async def _shown(progress: "Progress", invocation: Invocation) -> AsyncIterator[None]:
-    """Show progress on standard error while the block runs, where that is a terminal."""
-    import asyncio
-
-    if invocation.verbosity < 0 or not sys.stderr.isatty():
-        yield
-        return
-    task = asyncio.create_task(_show(progress))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-async def _show(progress: "Progress") -> None:
-    import asyncio
-
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verifying", total=None)
-        while True:
-            words = f"{progress.files_done} files, {progress.damages} damages"
-            bar.update(task, description=words, total=progress.bytes_total or None, completed=progress.bytes_done)
-            await asyncio.sleep(_REFRESH)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 _KIB = 1024.0
 _MINUTE = 60
+_DAY = 24
 
 
 _WIDE = 300
@@ -41,8 +42,14 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as ``0.8 s``, ``42 s``, ``3 min 20 s``."""
+    """Seconds as ``0.8 s``, ``42 s``, ``3 min 20 s``, ``5 h 10 min``, ``2 d 4 h``."""
     if seconds < 10:  # noqa: PLR2004 - below it a tenth still tells something
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    days, hours = divmod(hours, _DAY)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

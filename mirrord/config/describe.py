@@ -6,7 +6,6 @@ from typing import Any
 
 from mirrord.config.images import Image, images_of
 from mirrord.config.model import Config, RegistryConfig, TagRule, merged
-from mirrord.config.unbuilt import unbuilt_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,6 @@ class Description:
     public_url: str | None
     registries: tuple[DescribedRegistry, ...]
     groups: tuple[DescribedGroup, ...]
-    warnings: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -84,7 +82,6 @@ def describe(config: Config) -> Description:
             _registry(host, config.registries.get(host, RegistryConfig()), is_used=host in used) for host in hosts
         ),
         groups=tuple(groups),
-        warnings=unbuilt_keys(config),
     )
 
 
@@ -97,6 +94,10 @@ def _registry(host: str, registry: RegistryConfig, *, is_used: bool) -> Describe
         notes.append("its certificate is not checked")
     if registry.ca_file:
         notes.append(f"trusting {registry.ca_file}")
+    if registry.client_cert:
+        notes.append(f"showing {registry.client_cert}")
+    if registry.proxy:
+        notes.append("through a proxy")
     if registry.as_ is not None:
         notes.append(f"served as {registry.as_}/…" if registry.as_ else "served without its host")
     return DescribedRegistry(host, origins, registry.login(), tuple(notes))

@@ -7,15 +7,15 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from mirrord.config.aliases import ambiguities, origin_name
 from mirrord.config.entries import DEFAULT_GROUP, ImageConfig, is_free_name
 from mirrord.config.model import Config
-from mirrord.config.names import ImageName
 from mirrord.config.options import Referrers, Resolved, merged
 from mirrord.config.problem import InvalidConfigError, Problem
 from mirrord.config.registries import RegistryConfig
 from mirrord.config.rules import TagRule
 from mirrord.config.section import COMMAND_LINE
-from mirrord.errors import ConfigError, InvalidReferenceError
+from mirrord.errors import InvalidReferenceError
 from mirrord.oci.digest import Digest
 from mirrord.oci.platform import PlatformChoice
 from mirrord.oci.reference import HUB, Repository
@@ -39,19 +39,32 @@ class Image:
     missing_children: Literal["fail", "keep"]
     immutable: tuple[str, ...]
     cooldown: float
+    stale_after: float
+    """Seconds since its last success after which it counts as stale."""
     group: str
     where: str
     """The place in the config that names it: ``mirrord.yaml:12``."""
     is_catalog: bool = False
+    """Whether it stands for every repository below a prefix: ``harbor.lan/team/*``."""
+    served_as: str | None = None
+    """Of a catalog: the name that its registry has on the mirror, where the config chose one."""
+    is_member: bool = False
+    """Whether a catalog brought it: the config does not name it, so having nothing that fits is no mistake."""
 
-    def require_built(self) -> None:
-        """Raise ConfigError where it asks for a selection that is not built yet."""
-        if self.is_catalog:
-            raise ConfigError(f"{self.where}: {self.repository}: images by catalog are not built yet; name each one")
-        for rule in self.tags:
-            if rule.unbuilt:
-                asked = ", ".join(rule.unbuilt)
-                raise ConfigError(f"{self.where}: {self.local_name}: tag rules by {asked} are not built yet")
+    def covers(self, repository: Repository) -> bool:
+        """Whether a catalog brings ``repository``."""
+        prefix = self.repository.path.removesuffix("*")
+        return (
+            self.is_catalog
+            and repository.host == self.repository.host
+            and repository.path.startswith(prefix)
+            and len(repository.path) > len(prefix)
+        )
+
+    def member(self, repository: Repository) -> "Image":
+        """The image of one repository that this catalog covers. Raises InvalidReferenceError (see `_local_name`)."""
+        local_name = _local_name(repository, self.served_as)
+        return replace(self, repository=repository, local_name=local_name, is_catalog=False, is_member=True)
 
     def __str__(self) -> str:
         return self.local_name
@@ -66,8 +79,9 @@ def images_of(config: Config) -> tuple[Image, ...]:
             images.append(_image(group, options, entry, config.registries.get(entry.name.repository.host)))
         except InvalidReferenceError as error:
             problems.append(_problem(entry.where, str(error)))
-    together, contradictions = _unite(images)
+    together, contradictions = unite(images)
     problems += contradictions
+    problems += [_problem(where, words) for where, words in ambiguities(together, config.registries)]
     if problems:
         raise InvalidConfigError(problems)
     return together
@@ -106,9 +120,10 @@ def _entries(config: Config) -> Iterator[tuple[str, Resolved, ImageConfig]]:
 def _image(group: str, options: Resolved, entry: ImageConfig, registry: RegistryConfig | None) -> Image:
     name = entry.name
     rules: tuple[TagRule, ...] = entry.tags or (() if name.digest else (LATEST,))
+    served_as = registry.as_ if registry else None
     return Image(
         repository=name.repository,
-        local_name=entry.as_ or _local_name(name, registry),
+        local_name=entry.as_ or (_pattern if name.is_catalog else _local_name)(name.repository, served_as),
         tags=(TagRule(glob=(name.tag,)),) if name.tag else rules,
         digest=name.digest,
         platforms=options.platforms,
@@ -117,21 +132,19 @@ def _image(group: str, options: Resolved, entry: ImageConfig, registry: Registry
         missing_children=options.missing_children,
         immutable=options.immutable,
         cooldown=options.cooldown,
+        stale_after=options.stale_after,
         group=group,
         where=entry.where,
         is_catalog=name.is_catalog,
+        served_as=served_as if name.is_catalog else None,
     )
 
 
-def _local_name(name: ImageName, registry: RegistryConfig | None) -> str:
+def _local_name(repository: Repository, served_as: str | None) -> str:
     """The name on the mirror. Raises InvalidReferenceError where it can't be one."""
-    repository = name.repository
-    if name.is_catalog:  # its repositories get their names when they are known
-        return str(repository)
-    if registry is None or registry.as_ is None:
+    if served_as is None:
         return repository.local_name()
-    path = repository.local_name() if repository.host == HUB else repository.path
-    local_name = f"{registry.as_}/{path}" if registry.as_ else path
+    local_name = _below(repository, served_as)
     if not is_free_name(local_name):
         raise InvalidReferenceError(
             f"{repository}: {local_name!r}, as its registry's as: has it, can't be a name on the mirror; "
@@ -140,7 +153,17 @@ def _local_name(name: ImageName, registry: RegistryConfig | None) -> str:
     return local_name
 
 
-def _unite(images: Iterable[Image]) -> tuple[tuple[Image, ...], list[Problem]]:
+def _pattern(catalog: Repository, served_as: str | None) -> str:
+    """What the names of a catalog's repositories on the mirror are like: ``harbor.lan/team/*``."""
+    return origin_name(catalog) if served_as is None else _below(catalog, served_as)
+
+
+def _below(repository: Repository, served_as: str) -> str:
+    path = origin_name(repository) if repository.host == HUB else repository.path
+    return f"{served_as}/{path}" if served_as else path
+
+
+def unite(images: Iterable[Image]) -> tuple[tuple[Image, ...], list[Problem]]:
     """Images with the rules of their repository's entries together, and what contradicts itself in them."""
     by_name: dict[str, list[Image]] = {}
     for image in images:
@@ -154,6 +177,11 @@ def _unite(images: Iterable[Image]) -> tuple[tuple[Image, ...], list[Problem]]:
         if not found:
             united += _joined(entries)
     return tuple(united), problems
+
+
+def without_cooldown(images: Iterable[Image]) -> tuple[Image, ...]:
+    """The same images, each new digest of which is published at once."""
+    return tuple(replace(image, cooldown=0.0) for image in images)
 
 
 def _difference(first: Image, other: Image) -> Problem | None:

@@ -1,6 +1,7 @@
 """Finding and reading the config file, with the files it includes: all errors at once, each with its line."""
 
 import glob
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from mirrord.config.model import Config, Included
 from mirrord.config.problem import InvalidConfigError, Problem, colon_hint, join_path
 from mirrord.config.rules import has_wildcard
 from mirrord.config.section import Origin
-from mirrord.config.unbuilt import unbuilt_lines
 from mirrord.errors import ConfigError
 
 VARIABLE = "MIRRORD_CONFIG"
@@ -66,7 +66,7 @@ def load(path: Path) -> Config:
     if reading.problems or main is None:
         raise InvalidConfigError(reading.problems)
     read = [part for part in parts if part is not None]
-    whole = main.joined(read, unbuilt=unbuilt_lines(reading.documents))
+    whole = main.joined(read, fingerprint=reading.hash.hexdigest())
     problems = [*_twice([main, *read]), *collisions(whole)]
     if problems:
         raise InvalidConfigError(problems)
@@ -79,12 +79,16 @@ class _Reading:
 
     documents: dict[str, Block] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    """Of the files read so far."""
 
     def read(self, path: Path, model: type[S]) -> S | None:
         """One file as ``model``; None, and its problems noted, where it is wrong."""
         file = str(path)
         try:
-            root, problems = read_document(_content(path), file, os.environ)
+            content = _content(path)
+            self.hash.update(content.encode())
+            root, problems = read_document(content, file, os.environ)
         except InvalidConfigError as error:
             self.problems += error.problems
             return None

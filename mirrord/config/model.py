@@ -126,14 +126,14 @@ class Config(Included):
     log: LogConfig = LogConfig()
     """What is logged."""
 
-    _unbuilt: tuple[str, ...] = PrivateAttr(())
+    _fingerprint: str = PrivateAttr("")
 
     @property
-    def unbuilt(self) -> tuple[str, ...]:
-        """A line for each key that its files set and that has no effect yet."""
-        return self._unbuilt
+    def fingerprint(self) -> str:
+        """The SHA-256 (hex) of all that its files say, by which two configs are told apart; empty without files."""
+        return self._fingerprint
 
-    def joined(self, included: Iterable[Included], *, unbuilt: tuple[str, ...]) -> Self:
+    def joined(self, included: Iterable[Included], *, fingerprint: str) -> Self:
         """This config with what its included files add."""
         parts: list[Included] = [self, *included]
         whole = self.model_copy(
@@ -143,5 +143,5 @@ class Config(Included):
                 "groups": tuple(group for part in parts for group in part.groups),
             }
         )
-        whole._unbuilt = unbuilt  # noqa: SLF001 - this class's own
+        whole._fingerprint = fingerprint  # noqa: SLF001 - this class's own
         return whole

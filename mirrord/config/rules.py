@@ -1,22 +1,20 @@
 """Tag rules: which of a repository's tags an image is about, as the config says it. They are applied in `select`."""
 
 import re
-import warnings
 from typing import Annotated, Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mirrord.config.document import shown
+from mirrord.config.expressions import check_expression
 from mirrord.config.scalars import BOOLEAN, INTEGER, text_like
 from mirrord.config.section import ONE_OR_MANY, Section
+from mirrord.oci.ranges import Range
 from mirrord.oci.reference import is_follower, is_tag
 
 WILDCARDS = frozenset("*?[")
 _GLOB = re.compile(r"(?:[A-Za-z0-9_.*?-]|\[[!^]?[A-Za-z0-9_.-]+\])+")
 _GLOB_LENGTH = 255
-_PATTERN_LENGTH = 500
-_VERSION = r"v?[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}(?:[-_][A-Za-z0-9._-]+)?"
-_COMPARATOR = re.compile(rf"(?:>=|<=|>|<|=|!=|\^|~)?{_VERSION}")
 
 
 def has_wildcard(text: str) -> bool:
@@ -45,22 +43,12 @@ def _suffix(text: str) -> str:
 
 
 def _regex(text: str) -> str:
-    if not text or len(text) > _PATTERN_LENGTH:
-        raise ValueError(f"{shown(text)} is not an expression of 1 to {_PATTERN_LENGTH} characters")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about syntax of a future Python: nothing a person here can act on
-            re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{shown(text)} is not a regular expression: {error}") from None
+    check_expression(text)
     return str(text)
 
 
 def _semver(text: str) -> str:
-    for side in text.split("||"):
-        comparators = re.sub(r"([<>=~^!])\s+", r"\1", side).replace(",", " ").split()
-        if not comparators or not all(_COMPARATOR.fullmatch(comparator) for comparator in comparators):
-            raise ValueError
+    Range.parse(text)
     return str(text)
 
 
@@ -68,7 +56,7 @@ TAG = text_like("a tag", "a tag such as 1.27, or a glob such as 1.*", _tag_or_gl
 GLOB = text_like("a glob", "e.g. v* or *-rc*", _glob)
 SUFFIX = text_like("a suffix", "what comes after the version, from its - or _ on, e.g. -alpine or -alpine3.*", _suffix)
 REGEX = text_like("a regular expression", r"one that matches the whole tag, e.g. 3\.\d+", _regex)
-SEMVER = text_like("a range of versions", 'comparisons, e.g. ">=2.50 <4"', _semver)
+SEMVER = text_like("a range of versions", 'comparisons, e.g. ">=2.50 <4", "^1.2" or "1.2 - 1.4"', _semver)
 Globs = Annotated[tuple[Annotated[str, GLOB], ...], ONE_OR_MANY]
 
 
@@ -109,7 +97,7 @@ class TagRule(Section):
 
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> object:
-        if len(self.glob) == 1 and not self.unbuilt and not self.exclude:
+        if len(self.glob) == 1 and not self._is_conditional and not self.prerelease:
             return self.glob[0]
         return {key: value for key, value in handler(self).items() if value not in ([], None, False)}
 
@@ -121,20 +109,21 @@ class TagRule(Section):
     @property
     def is_literal(self) -> bool:
         """Whether it names tags and nothing else, so that the repository's list is not needed."""
-        return bool(self.glob) and len(self.literals) == len(self.glob) and not self.unbuilt and not self.exclude
+        return bool(self.glob) and len(self.literals) == len(self.glob) and not self._is_conditional
 
     @property
-    def unbuilt(self) -> tuple[str, ...]:
-        """Its conditions that can't be applied yet."""
-        conditions = {
-            "semver": self.semver,
-            "regex": self.regex,
-            "newest": self.newest,
-            "by": self.by,
-            "suffix": self.suffix,
-            "prerelease": self.prerelease,
-        }
-        return tuple(name for name, value in conditions.items() if value)
+    def needs_version(self) -> bool:
+        """Whether only versions can fit it."""
+        return bool(self.semver or self.suffix or (self.newest and self.by != "pushed"))
+
+    @property
+    def needs_push_times(self) -> bool:
+        """Whether it can't be applied without knowing when each tag was pushed."""
+        return self.by == "pushed"
+
+    @property
+    def _is_conditional(self) -> bool:
+        return bool(self.semver or self.regex or self.suffix or self.newest or self.exclude)
 
     def __str__(self) -> str:
         globs = tuple(glob for glob in self.glob if has_wildcard(glob))

@@ -1,11 +1,21 @@
 """Schedules as text: whether they are written rightly. When they come is decided elsewhere."""
 
 import re
+from dataclasses import dataclass
 
 from mirrord.config.document import shown
 from mirrord.config.scalars import format_duration, parse_duration, text_like
 
-NAMED = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+_NAMED_CRON = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+NAMED = tuple(_NAMED_CRON)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _LONGEST_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -35,6 +45,33 @@ def parse_schedule(text: str) -> str:
     if words[4].startswith("*") and not any(day <= _LONGEST_MONTH[month - 1] for month in months for day in days):
         raise ValueError(f"{shown(text)} never comes: no such day is in those months")
     return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """What a cron line means, field by field: every value that fits."""
+
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    """0 is Sunday."""
+    either_day: bool
+    """Whether a day fits by its number or by its weekday: cron's rule where both are restricted."""
+
+
+def read_cron(schedule: str) -> Cron:
+    """A schedule of ``parse_schedule`` that is no interval."""
+    words = _NAMED_CRON.get(schedule, schedule).split()
+    minutes, hours, days, months, weekdays = (frozenset(_field(schedule, word, at)) for at, word in enumerate(words))
+    restricted = [not words[at].startswith("*") for at in (2, 4)]
+    return Cron(minutes, hours, days, months, frozenset(day % 7 for day in weekdays), either_day=all(restricted))
+
+
+def read_interval(schedule: str) -> float | None:
+    """The seconds of an ``every 30m``; None for any other schedule of ``parse_schedule``."""
+    return parse_duration(schedule.removeprefix("every ")) if schedule.startswith("every ") else None
 
 
 def _interval(text: str, written: str) -> str:

@@ -43,11 +43,15 @@ class Limits(Section):
     """Longest wait an upstream may ask for; beyond it, the image is left for the next run."""
     redirects: Annotated[int, INTEGER.within(0, 50)] = 5
     """Redirects that one request may follow."""
+    min_rate: Annotated[int | None, RATE] = 1 << 10
+    """Bytes a second below which, over a minute, a transfer is ended and tried again."""
 
 
 class Retention(Section):
     """Which snapshots stay."""
 
+    schedule: Annotated[str, SCHEDULE] = "@daily"
+    """When the daemon collects what nothing needs any more; it does so after publications, too."""
     keep_last: Annotated[int, INTEGER.within(1, _MANY)] = 10
     """The newest snapshots that stay, however old."""
     keep_daily: Annotated[int, INTEGER.within(0, _MANY)] = 7

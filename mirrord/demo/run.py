@@ -19,7 +19,7 @@ from mirrord.store.store import open_store
 from mirrord.store.tree import Tree
 from mirrord.sync.outcome import Progress, Report
 from mirrord.sync.plan import plan_all
-from mirrord.sync.run import run_sync
+from mirrord.sync.run import Order, run_sync
 
 _THREADS = 4
 
@@ -51,7 +51,7 @@ async def running_demo(place: Path, listen: Address) -> AsyncIterator[Demo]:
         config = await asyncio.to_thread(load, file)
         async with open_store(root, command="mirrord demo", threads=_THREADS, reserve=config.reserve) as store:
             plans = plan_all(images_of(config), await store.repositories())
-            report = await run_sync(config, plans, store, Progress(), "mirrord demo")
+            report = await run_sync(config, Order(plans, "mirrord demo"), store, Progress())
         stored, named = await asyncio.to_thread(lambda: (_bytes_in(root / "pool"), _bytes_in(root / "content")))
     async with AsyncExitStack() as stack:
         try:

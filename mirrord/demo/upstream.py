@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -146,13 +146,17 @@ class Upstream:
         if request.path == "/token":
             return self.access.token(request) or failure(404, "NOT_FOUND", "there is no token endpoint")
         found = _DOCUMENT.fullmatch(request.path)
-        challenge = self.access.challenge(request, found["repository"] if found else "")
+        is_catalog = request.path == "/v2/_catalog"
+        about = "registry:catalog" if is_catalog else found["repository"] if found else ""
+        challenge = self.access.challenge(request, about)
         if challenge is not None:
             return failure(401, "UNAUTHORIZED", "authentication required", challenge)
         if request.path == "/v2/":
             return web.json_response({})
         if request.method not in {"GET", "HEAD"}:
             return failure(405, "UNSUPPORTED", "this registry only serves")
+        if is_catalog:
+            return self._listed(request, "repositories", self.repositories, {})
         return await self._document(request, found) if found else failure(404, "NOT_FOUND", "no such endpoint")
 
     async def _document(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
@@ -168,18 +172,19 @@ class Upstream:
             case "referrers" if self.referrers:
                 return _referrers(held, reference, request.query.get("artifactType"))
             case "tags" if reference == "list":
-                return self._tags(repository, held, request)
+                return self._listed(request, "tags", held.tags, {"name": repository})
         return failure(404, "NOT_FOUND", "no such endpoint")
 
-    def _tags(self, repository: str, held: Held, request: web.Request) -> web.Response:
+    def _listed(self, request: web.Request, key: str, names: Iterable[str], more: Mapping[str, object]) -> web.Response:
+        """One page of a list of tags or repositories."""
         last, asked = request.query.get("last", ""), request.query.get("n", "")
         size = min(int(asked), self.page) if asked.isdigit() else self.page
-        rest = sorted(tag for tag in held.tags if tag > last)
+        rest = sorted(name for name in names if name > last)
         page = rest[:size]
         headers = {}
         if len(rest) > len(page) and page:
-            headers["Link"] = f'</v2/{repository}/tags/list?last={page[-1]}&n={size}>; rel="next"'
-        return web.json_response({"name": repository, "tags": page}, headers=headers)
+            headers["Link"] = f'<{request.path}?last={page[-1]}&n={size}>; rel="next"'
+        return web.json_response({**more, key: page}, headers=headers)
 
 
 def failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:

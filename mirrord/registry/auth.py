@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from mirrord.config.model import RegistryConfig
 from mirrord.config.problem import HIDDEN
+from mirrord.errors import AccessError
+from mirrord.registry.ask import CATALOG
+from mirrord.registry.credentials import Credentials
 from mirrord.registry.endpoint import Endpoint
 from mirrord.registry.headers import Challenge
 from mirrord.registry.login import Login
@@ -29,6 +32,8 @@ class Grant:
 
     header: str = field(repr=False)
     source: Source | None = None
+    login: Login | None = None
+    """The login it comes of."""
 
 
 @dataclass(slots=True)
@@ -42,22 +47,27 @@ class _Place:
 
 
 class Authenticator:
-    """One registry's access, for the one login that is used there."""
+    """Access to one endpoint of a registry, for the login that is used there."""
 
-    def __init__(self, endpoint: Endpoint, config: RegistryConfig, login: Login | None, desk: TokenDesk) -> None:
+    def __init__(self, endpoint: Endpoint, config: RegistryConfig, credentials: Credentials, desk: TokenDesk) -> None:
         self._endpoint = endpoint
         self._config = config
-        self.login = login
+        self.credentials = credentials
         self._desk = desk
         self._known: Challenge | None = None
         self._places: dict[str, _Place] = {}
+
+    @property
+    def login(self) -> Login | None:
+        """Who we are there now."""
+        return self.credentials.login
 
     def hide(self, text: str) -> str:
         """``text`` without the login and the tokens, should an upstream repeat them."""
         for place in self._places.values():
             if place.grant:
                 text = text.replace(place.grant.header.partition(" ")[2], HIDDEN)
-        return self.login.hide(text) if self.login else text
+        return self.credentials.hide(text)
 
     async def visit(self, repository: str) -> "Visit":
         """Begin a request to ``repository`` with what is known already, so that it need not be refused first."""
@@ -74,21 +84,22 @@ class Authenticator:
             kept = {name: value for name, value in bearer.parameters.items() if name != "scope"}
             self._known = Challenge("bearer", kept)  # the scope is one repository's
             return bearer
-        if basic and self.login:
+        if basic and self.login and not self.login.is_identity:
             self._known = basic
             return basic
         return self._known
 
     def basic(self) -> Grant | None:
         """The login itself."""
-        return Grant(f"Basic {self.login.encoded}") if self.login else None
+        login = self.login
+        return Grant(f"Basic {login.encoded}", login=login) if login and not login.is_identity else None
 
     async def source(self, challenge: Challenge, repository: str) -> Source:
         """Where the challenge says that a token for ``repository`` comes from. Raises AccessError, UpstreamError."""
         asked = challenge.parameters
         with_login = self.login is not None
         realm = await accept_realm(asked["realm"], self._endpoint, self._config.auth_realms, with_login=with_login)
-        scopes = tuple(asked.get("scope", "").split()) or (f"repository:{repository}:pull",)
+        scopes = tuple(asked.get("scope", "").split()) or (_scope(repository),)
         return Source(realm, asked.get("service", ""), scopes)
 
     async def token(self, source: Source, repository: str, refused: Grant | None) -> tuple[Grant, bool]:
@@ -99,8 +110,15 @@ class Authenticator:
             if place.grant and place.grant is not refused and now() < place.expires:
                 return place.grant, False
             place.grant = None
-            token = await self._desk.ask(source, self.login, f"{self._endpoint.host}/{repository}: a token")
-            place.grant, place.expires = Grant(f"Bearer {token.value}", source), now() + token.lifetime
+            about, login = f"{self._endpoint.host}/{repository}: a token", self.login
+            try:
+                token = await self._desk.ask(source, login, about)
+            except AccessError:
+                if not await self.credentials.renew(login):
+                    raise
+                login = self.login
+                token = await self._desk.ask(source, login, about)
+            place.grant, place.expires = Grant(f"Bearer {token.value}", source, login), now() + token.lifetime
             return place.grant, True
 
     def _place(self, repository: str) -> _Place:
@@ -109,6 +127,10 @@ class Authenticator:
         if len(self._places) > MAX_TOKENS:
             del self._places[next(iter(self._places))]
         return place
+
+
+def _scope(repository: str) -> str:
+    return "registry:catalog:*" if repository == CATALOG else f"repository:{repository}:pull"
 
 
 @dataclass(slots=True)
@@ -136,17 +158,26 @@ class Visit:
         """Take another grant after a refusal; False where there is none to try.
 
         A token that another request fetched may have grown old; one fetched for this very request has not, so it is
-        replaced only where the registry now names another source.
+        replaced only where the registry now names another source, or the login has changed at its own.
         """
-        challenge = self.auth.choose(challenges)
+        offered = tuple(challenges)
+        challenge = self.auth.choose(offered)
+        if challenge is not None and await self.answer(challenge):
+            return True
+        if self.grant is None or not await self.auth.credentials.renew(self.grant.login):
+            return False
+        self.is_own = False  # of the login before
+        challenge = self.auth.choose(offered)
         return challenge is not None and await self.answer(challenge)
 
     async def answer(self, challenge: Challenge) -> bool:
         """Take the grant that ``challenge`` asks for; False where that is what was refused."""
         if challenge.scheme == "basic":
-            had = self.grant
-            self.grant = self.auth.basic()
-            return self.grant is not None and (had is None or had.source is not None)
+            had, grant = self.grant, self.auth.basic()
+            if grant is None or had == grant:
+                return False
+            self.grant = grant
+            return True
         source = await self.auth.source(challenge, self.repository)
         if self.is_own and self.grant and self.grant.source == source:
             return False

@@ -42,8 +42,12 @@ class Attempts:
     async def again(self, failure: TransientError) -> None:
         """Wait as long as the next attempt has to, or raise the failure's error where there is none.
 
-        Raises DeferredError where the host asks for a longer wait than a run may make, or throttles to the last.
+        An attempt at another endpoint is at once, and counts for nothing: each is passed over then for a while. Raises
+        DeferredError where the host asks for a longer wait than a run may make, or throttles to the last.
         """
+        if failure.moved:
+            self.counters.retries += 1
+            return
         self.failed += 1
         delay = max(self.backoff.after(self.failed), failure.retry_after or 0.0)
         shared = failure.throttled or failure.retry_after is not None
@@ -55,7 +59,9 @@ class Attempts:
                 raise DeferredError(str(failure.error), seconds=delay) from failure.error
             raise failure.error
         self.counters.retries += 1
-        if not shared:
+        if failure.connecting:  # nobody else need find out meanwhile
+            self.gate.pause(delay, str(failure.error))
+        elif not shared:
             await asyncio.sleep(delay)
 
     def renew(self) -> None:

@@ -2,26 +2,32 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
+import structlog
 from multidict import CIMultiDictProxy
 
 from mirrord.config.model import Limits, RegistryConfig
-from mirrord.errors import DigestMismatchError, InvalidDigestError, InvalidManifestError, UpstreamError
+from mirrord.errors import AccessError, DigestMismatchError, InvalidDigestError, InvalidManifestError, UpstreamError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Descriptor, Manifest, parse_manifest
 from mirrord.oci.reference import Repository
-from mirrord.registry.ask import Ask
+from mirrord.registry.abilities import Abilities
+from mirrord.registry.ask import OK, Ask
 from mirrord.registry.backoff import Backoff
 from mirrord.registry.failures import TransientError, is_page
 from mirrord.registry.headers import next_link
-from mirrord.registry.listing import MAX_PAGE_SIZE, TagList
+from mirrord.registry.hosts import habits_of
+from mirrord.registry.listing import MAX_PAGE_SIZE, Catalog, Listed, TagList
+from mirrord.registry.referrers import ReferrersList
+from mirrord.registry.shared import Shared
 from mirrord.registry.transfer import BlobSink, stream_blob
 from mirrord.registry.transport import Transport
-from mirrord.registry.wire import Counters, read_bounded
+from mirrord.registry.wire import Counters
 
+_log = structlog.get_logger()
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _NO_REGISTRY = "expected a registry: check its name and the proxies in between"
 
@@ -41,6 +47,7 @@ class _Document:
 
     body: bytes
     headers: CIMultiDictProxy[str]
+    status: int = 200
 
     @property
     def encoding(self) -> str:
@@ -52,9 +59,20 @@ class _Document:
 class Registries:
     """All upstream registries over one pooled session; to be used as a context, in one event loop."""
 
-    def __init__(self, configs: Mapping[str, RegistryConfig], limits: Limits, backoff: Backoff | None = None) -> None:
-        self._transport = Transport(configs, limits, backoff or Backoff())
+    def __init__(
+        self,
+        configs: Mapping[str, RegistryConfig],
+        limits: Limits,
+        backoff: Backoff | None = None,
+        abilities: Abilities | None = None,
+        shared: Shared | None = None,
+    ) -> None:
+        self._transport = Transport(configs, limits, backoff or Backoff(), shared or Shared(limits))
         self._limits = limits
+        self._abilities = abilities or Abilities()
+        """What was found out about the registries; the caller's, who may keep it for the next time."""
+        self._closed: set[str] = set()
+        """Hosts whose referrers are not for us to see."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,6 +80,11 @@ class Registries:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        pulls = self._transport.pulls()
+        self._abilities.note_pulls(pulls)
+        if self.counters.retries or pulls:
+            left = {f"pulls_left_{host}": found.remaining for host, found in pulls.items()}
+            _log.info("upstreams.counted", **asdict(self.counters), **left)
         await self._transport.close()
 
     @property
@@ -98,24 +121,71 @@ class Registries:
 
     async def list_tags(self, repository: Repository) -> tuple[str, ...]:
         """All tags of a repository, sorted. Raises NotFoundError and the like."""
+        return (await self.list_with_times(repository)).tags
+
+    async def list_with_times(self, repository: Repository) -> Listed:
+        """All tags of a repository, and when each was pushed where its registry tells. Raises as `list_tags` does."""
         tags = TagList(repository, await self._transport.endpoint(repository.host))
-        ask: Ask | None = tags.first
-        while ask is not None:
-            page = await self._read(ask, MAX_PAGE_SIZE, "one page")
-            tags.take(page.body)
-            ask = tags.following(next_link(page.headers.getall("Link", [])))
+        await self._read_pages(tags)
         return tags.finished()
 
-    async def get_blob(self, repository: Repository, blob: Descriptor) -> bytes:
-        """A small blob (a config), whole and verified. Raises DigestMismatchError, NotFoundError and the like."""
-        ask = Ask.blob(repository, blob.digest)
+    async def list_referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...] | None:
+        """What refers to a manifest, by the registry's API; None where it has none, and tags are to be looked at.
+
+        Nothing of it is verified. Raises UpstreamError for a list without end, and NetworkError and the like.
+        """
+        host = repository.host
+        has = self._abilities.has_referrers(host)
+        if has is False or host in self._closed or not habits_of(host).has_referrers:
+            return None
+        referrers = ReferrersList(repository, digest)
+        ask: Ask | None = referrers.first
+        while ask is not None:
+            try:
+                page = await self._read(ask, self._limits.manifest_size, "limits.manifest_size")
+            except AccessError:
+                self._closed.add(host)
+                return None
+            is_page = referrers.take(page.status, page.headers.get("Content-Type", ""), page.body)
+            self._abilities.note_referrers(host, has=is_page)
+            if not is_page:
+                return None
+            ask = referrers.following(next_link(page.headers.getall("Link", [])))
+        return referrers.finished()
+
+    def lists_digests(self, repository: Repository) -> bool:
+        """Whether the tag list of a repository is likely to say what each tag names."""
+        return habits_of(repository.host).lists_digests
+
+    async def list_repositories(self, host: str) -> tuple[str, ...]:
+        """The paths of all repositories of a registry, sorted. Raises AccessError where it has no catalog for us."""
+        catalog = Catalog(await self._transport.endpoint(host))
+        await self._read_pages(catalog)
+        return catalog.finished()
+
+    async def _read_pages(self, pages: TagList | Catalog) -> None:
+        ask: Ask | None = pages.first
+        while ask is not None:
+            page = await self._read(ask, MAX_PAGE_SIZE, "one page")
+            pages.take(page.body)
+            ask = pages.following(next_link(page.headers.getall("Link", [])))
+
+    async def get_blob(self, repository: Repository, blob: Descriptor, elsewhere: str = "") -> bytes:
+        """A small blob (a config), whole and verified. Raises DigestMismatchError, NotFoundError and the like.
+
+        ``elsewhere`` is one of its ``urls``, to be asked without a login instead of the registry.
+        """
+        ask = Ask.blob(repository, blob.digest, elsewhere)
         if blob.size > MAX_MANIFEST_SIZE:
             raise UpstreamError(f"{ask}: {blob.size} bytes are too many to be held in memory; expected a small blob")
         return (await self._verified(ask, blob.digest, blob.size, "the size its manifest says")).body
 
-    async def fetch_blob(self, repository: Repository, blob: Descriptor, sink: BlobSink) -> None:
-        """Stream a blob into ``sink`` from its offset on until it holds ``blob.size`` bytes; the sink verifies them."""
-        await stream_blob(self._transport, Ask.blob(repository, blob.digest), blob, sink)
+    async def fetch_blob(self, repository: Repository, blob: Descriptor, sink: BlobSink, elsewhere: str = "") -> None:
+        """Stream a blob into ``sink`` from its offset on until it holds ``blob.size`` bytes; the sink verifies them.
+
+        ``elsewhere`` is as in `get_blob`.
+        """
+        await stream_blob(self._transport, Ask.blob(repository, blob.digest, elsewhere), blob, sink)
 
     async def _verified(self, ask: Ask, digest: Digest, limit: int, bound: str) -> _Document:
         """An answer that hashes to ``digest``; one that does not is asked for once more."""
@@ -135,10 +205,11 @@ class Registries:
         attempts = await self._transport.attempts(ask.repository.host)
         while True:
             try:
-                async with self._transport.open(ask) as response:
-                    if is_page(response.headers.get("Content-Type", "")):
+                async with self._transport.open(ask) as answer:
+                    response = answer.response
+                    if ask.expected == OK and is_page(response.headers.get("Content-Type", "")):
                         raise UpstreamError(f"{ask}: {ask.repository.host} answered with a web page; {_NO_REGISTRY}")
-                    body = await read_bounded(response, limit, self.counters)
+                    body = await self._transport.wire.read_bounded(response, answer.hop, limit)
             except TransientError as failure:
                 await attempts.again(failure)
                 continue
@@ -146,7 +217,7 @@ class Registries:
                 raise UpstreamError(
                     f"{ask}: {ask.repository.host} sends more than {limit} bytes ({bound}); nothing of it was taken"
                 )
-            return _Document(body, response.headers)
+            return _Document(body, response.headers, response.status)
 
 
 def _digest(text: str) -> Digest | None:

@@ -23,8 +23,13 @@ class Endpoint:
 
     @classmethod
     def of(cls, host: str, config: RegistryConfig) -> Self:
-        """Where the config says to connect for ``host``."""
-        return cls(host, URL(config.origins(host)[0]).origin())
+        """Where the config says to connect for ``host``, first of all."""
+        return cls.all_of(host, config)[0]
+
+    @classmethod
+    def all_of(cls, host: str, config: RegistryConfig) -> tuple[Self, ...]:
+        """Where the config says to connect for ``host``, in order."""
+        return tuple(dict.fromkeys(cls(host, URL(origin).origin()) for origin in config.origins(host)))
 
     @property
     def is_plain(self) -> bool:

@@ -1,29 +1,25 @@
-"""What went wrong, in words: the error for each answer that is no use and each connection that failed. Pure functions.
+"""What went wrong, in words: the error for each answer that is no use. Pure functions.
 
 Of a URL only its origin is shown: the rest may be signed, and so a secret.
 """
 
 import json
-import os
-import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import aiohttp
 from yarl import URL
 
-from mirrord.config.model import Limits
-from mirrord.errors import AccessError, MirrordError, NetworkError, NotFoundError, UpstreamError
+from mirrord.errors import AccessError, MirrordError, NotFoundError, UpstreamError
 from mirrord.registry.ask import Ask
-from mirrord.registry.endpoint import Endpoint, same_origin
+from mirrord.registry.endpoint import Endpoint
 from mirrord.registry.headers import parse_retry_after
 from mirrord.registry.login import Login
 
-_RETRIED = frozenset({408, 425, 429})
-_SERVER_ERRORS = range(500, 600)
+RETRIED = frozenset({408, 425, 429})
+SERVER_ERRORS = range(500, 600)
+_NO_CATALOG = frozenset({400, 401, 403, 404, 405})
 _SHOWN = 200
 """Characters of an upstream's own words that an error shows."""
 
@@ -44,11 +40,21 @@ class TransientError(Exception):
         """Seconds the host asked to wait."""
         self.throttled = throttled
         """Whether the host said it was asked too much (429)."""
+        self.connecting = False
+        """Whether no connection to the registry itself came about."""
+        self.timed_out = False
+        """Whether that took the whole of ``limits.connect_timeout``."""
+        self.is_final = False
+        """Whether the same endpoint would fail the same way again: a certificate, a name that does not exist."""
+        self.at_fault = False
+        """Whether it is the registry's own endpoint that answered 5xx."""
+        self.moved = False
+        """Whether the next attempt goes to another endpoint."""
 
     def noting(self, note: str) -> "TransientError":
         """The same with ``note`` at the end of what it says."""
-        error = type(self.error)(f"{self.error}{note}")
-        return TransientError(error, retry_after=self.retry_after, throttled=self.throttled)
+        self.error = type(self.error)(f"{self.error}{note}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Reply:
     @property
     def is_transient(self) -> bool:
         """Whether asking again may help."""
-        return self.status in _RETRIED or self.status in _SERVER_ERRORS
+        return self.status in RETRIED or self.status in SERVER_ERRORS
 
     def __str__(self) -> str:
         try:
@@ -101,18 +107,27 @@ def answer_failure(
         return _transient(reply, f"{ask}: {where}")
     if elsewhere:
         return UpstreamError(f"{ask}: {where} answered {reply}; expected the content")
+    if ask.is_catalog and reply.status in _NO_CATALOG:
+        return AccessError(
+            f"{ask}: {where} has no catalog for {login or 'anonymous access'}: it answered {reply}; name each "
+            "repository, or give a login that may list them"
+        )
     match reply.status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return AccessError(f"{ask}: {where} {_refuses(reply, endpoint, login)}")
-        case HTTPStatus.NOT_FOUND if reply.is_page:
-            return UpstreamError(
-                f"{ask}: {where} answered {reply}; expected a registry: check the name, or {endpoint.key('endpoint')}"
-            )
         case HTTPStatus.NOT_FOUND:
-            missing = "no such repository" if reply.code == "NAME_UNKNOWN" else f"no {ask.what}"
-            doubt = "" if reply.code else ", or no such repository"
-            return NotFoundError(f"{ask}: {where} has {missing}{doubt}; check the name")
+            return _not_found(reply, ask, where, endpoint)
     return UpstreamError(f"{ask}: {where} answered {reply}; expected {min(ask.expected)}")
+
+
+def _not_found(reply: Reply, ask: Ask, where: str, endpoint: Endpoint) -> MirrordError:
+    if reply.is_page:
+        return UpstreamError(
+            f"{ask}: {where} answered {reply}; expected a registry: check the name, or {endpoint.key('endpoint')}"
+        )
+    missing = "no such repository" if reply.code == "NAME_UNKNOWN" else f"no {ask.what}"
+    doubt = "" if reply.code else ", or no such repository"
+    return NotFoundError(f"{ask}: {where} has {missing}{doubt}; check the name")
 
 
 def token_failure(
@@ -121,7 +136,8 @@ def token_failure(
     """The error for a realm's answer that holds no token."""
     if reply.is_transient:
         return _transient(reply, f"{about}: {realm}")
-    if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+    refused = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    if reply.status in refused or (login and login.is_identity and reply.status == HTTPStatus.BAD_REQUEST):
         return AccessError(f"{about}: {realm} {_refuses(reply, endpoint, login)}")
     return UpstreamError(f"{about}: {realm} answered {reply}; expected a token")
 
@@ -129,67 +145,20 @@ def token_failure(
 def _transient(reply: Reply, where: str) -> TransientError:
     error = UpstreamError(f"{where} answered {reply}; nothing here can mend it: try later")
     throttled = reply.status == HTTPStatus.TOO_MANY_REQUESTS
-    return TransientError(error, retry_after=reply.retry_after, throttled=throttled)
+    failure = TransientError(error, retry_after=reply.retry_after, throttled=throttled)
+    failure.at_fault = reply.status in SERVER_ERRORS
+    return failure
 
 
 def _refuses(reply: Reply, endpoint: Endpoint, login: Login | None) -> str:
     if login is None:
         advice = f"or give a login: {endpoint.key('username')} and a password"
         return f"refuses anonymous access: {reply}; check that the repository exists, {advice}"
+    if login.is_identity and reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST}:
+        return f"refuses {login}: {reply}; log in again where it is kept ({endpoint.key()})"
     if reply.status == HTTPStatus.UNAUTHORIZED:
         return f"refuses {login}: {reply}; check the username and password of {endpoint.key()}"
     return f"refuses {login}: {reply}; check that the repository exists and that this user may pull it"
-
-
-def connection_failure(
-    error: Exception, about: str, to: URL, endpoint: Endpoint, limits: Limits
-) -> MirrordError | TransientError:
-    """The error for what aiohttp raised while connecting to ``to`` or reading from it."""
-    where = (
-        f"{about}: {endpoint}" if same_origin(to, endpoint.origin) else f"{about}: {to}, to which {endpoint} refers,"
-    )
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return NetworkError(f"{where} shows a certificate that is not trusted: {_certificate(error, endpoint)}")
-        case aiohttp.ClientConnectorSSLError() if "WRONG_VERSION_NUMBER" in str(error.os_error):
-            plain = f"if it is to be asked in plain HTTP, set {endpoint.key('plain_http')}: true"
-            return NetworkError(f"{where} does not speak TLS; {plain}")
-        case aiohttp.ClientConnectorDNSError():
-            failure = NetworkError(
-                f"{where} has no address: {_reason(error.os_error)}; check its name and the DNS here"
-            )
-            return failure if error.os_error.errno == socket.EAI_NONAME else TransientError(failure)
-        case aiohttp.ConnectionTimeoutError():
-            text = f"did not accept a connection within {limits.connect_timeout:g} s (limits.connect_timeout)"
-        case TimeoutError():
-            text = f"sent nothing for {limits.read_timeout:g} s (limits.read_timeout)"
-        case aiohttp.ClientConnectorError():
-            text = f"can't be connected to: {_reason(error.os_error)}; check that it runs and is reachable from here"
-        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
-            text = "ended the connection in the middle of its answer"
-        case _:
-            return UpstreamError(
-                f"{where} answered with what is not HTTP ({type(error).__name__}); expected a registry"
-            )
-    return TransientError(NetworkError(f"{where} {text}"))
-
-
-def _certificate(error: aiohttp.ClientConnectorCertificateError, endpoint: Endpoint) -> str:
-    cause = error.certificate_error
-    reason = cause.verify_message.rstrip(".") if isinstance(cause, ssl.SSLCertVerificationError) else ""
-    if "mismatch" in reason or "is not valid for" in reason:
-        return f"{reason}; connect under a name it was made for ({endpoint.key('endpoint')})"
-    if "expired" in reason or "not yet valid" in reason:
-        return f"{reason}; its operator renews it, or the clock here is wrong"
-    return (
-        f"{reason or 'it can not be verified'}; if it is your own authority's, name that in {endpoint.key('ca_file')}"
-    )
-
-
-def _reason(error: OSError) -> str:
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error) or type(error).__name__
 
 
 def _error_document(body: bytes) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The login for one registry, read from where the config says it is: inline, a file, the environment or systemd."""
+"""A login as a value, and the passwords that the config names: inline, a file, the environment or systemd."""
 
 import base64
 import os
@@ -19,13 +19,18 @@ class Login:
 
     user: str
     password: str = field(repr=False)
+    is_identity: bool = False
+    """Whether the password is an identity token: it is exchanged for access tokens, and never sent as Basic."""
 
     def __str__(self) -> str:
-        return f"user {self.user!r}"
+        return "an identity token" if self.is_identity else f"user {self.user!r}"
 
     def hide(self, text: str) -> str:
         """``text`` without the password, should an upstream repeat it."""
-        return text.replace(self.encoded, HIDDEN).replace(self.password, HIDDEN)
+        alone = base64.b64encode(self.password.encode(errors="replace")).decode()
+        for shown in (self.encoded, self.password, alone):
+            text = text.replace(shown, HIDDEN)
+        return text
 
     @property
     def encoded(self) -> str:

@@ -1,6 +1,7 @@
-"""How a registry's certificate is checked: by the host's authorities, by one's own too, or not at all."""
+"""How a registry's certificate is checked, and which of our own it is shown."""
 
 import ssl
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -14,10 +15,43 @@ Tls = ssl.SSLContext | Literal[True]
 _log = structlog.get_logger()
 
 
-def make_tls(host: str, key: str, config: RegistryConfig) -> Tls:
-    """What aiohttp takes as ``ssl``. Reads files: not for the event loop. Raises ConfigError that names ``key``."""
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What aiohttp takes as ``ssl``: for the registry itself, and for where it sends us."""
+
+    own: Tls = True
+    others: Tls = True
+    """Without the client certificate, which is the registry's alone to see."""
+
+
+SYSTEM = Trust()
+
+
+def make_trust(host: str, key: str, config: RegistryConfig) -> Trust:
+    """How ``host`` is trusted. Reads files: not for the event loop. Raises ConfigError that names ``key``."""
     if not config.tls_verify:
         _log.warning("upstream.unverified", host=host, key=f"{key}.tls_verify")
+    others = _verifying(key, config)
+    if config.client_cert is None:
+        return Trust(others, others)
+    own = _verifying(key, config)
+    own = _context() if own is True else own
+    try:
+        own.load_cert_chain(config.client_cert, config.client_key, password="")  # nobody is there to be asked
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"{key}.client_cert: {config.client_cert} and {config.client_key} (client_key) are no certificate and its "
+            "key; expected both in PEM, the key without a password"
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{key}.client_cert: can't read {config.client_cert} or {config.client_key} (client_key): {error.strerror}"
+        ) from error
+    return Trust(own, others)
+
+
+def _verifying(key: str, config: RegistryConfig) -> Tls:
+    if not config.tls_verify:
         context = _context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -7,20 +7,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import aiohttp
 from yarl import URL
 
 from mirrord.errors import AccessError, UpstreamError
-from mirrord.registry.endpoint import Endpoint
+from mirrord.registry.endpoint import same_origin
 from mirrord.registry.failures import Reply, token_failure
 from mirrord.registry.login import Login
-from mirrord.registry.tls import Tls
-from mirrord.registry.wire import Hop, Wire, read_bounded
+from mirrord.registry.wire import Hop, Way, Wire, finish
 
 MAX_ANSWER = 256 << 10
 """Bytes a token's answer may have."""
 REFUSED_FOR = 60.0
 """Seconds for which a refused login is not shown again: repeating a wrong one locks accounts."""
-_OK, _UNAUTHORIZED = 200, 401
+_OK, _BAD_REQUEST, _UNAUTHORIZED = 200, 400, 401
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _LONGEST = 1e9
 """Seconds of a lifetime that are believed: a number may be too large to be halved."""
@@ -55,10 +55,10 @@ class Token:
 class TokenDesk:
     """Where one registry's tokens are asked for."""
 
-    def __init__(self, wire: Wire, endpoint: Endpoint, tls: Tls) -> None:
+    def __init__(self, wire: Wire, way: Way) -> None:
         self._wire = wire
-        self._endpoint = endpoint
-        self._tls = tls
+        self._way = way
+        self._refused: Login | None = None
         self._refused_until = 0.0
         self._refusal = ""
 
@@ -69,12 +69,16 @@ class TokenDesk:
         followed: the realm was accepted, its target was not.
         """
         now = asyncio.get_running_loop().time()
-        if login and now < self._refused_until:
+        if login and login == self._refused and now < self._refused_until:
             raise AccessError(self._refusal)
-        headers = {"Authorization": f"Basic {login.encoded}"} if login else {}
-        hop = Hop(self._endpoint, source.url, about, headers=headers, tls=self._tls)
-        async with self._wire.send(hop) as response:
-            body = await read_bounded(response, MAX_ANSWER, self._wire.counters)
+        hop = self._hop(source, login, about)
+        response = await self._wire.send(hop)
+        try:
+            body = await self._wire.read_bounded(response, hop, MAX_ANSWER)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._wire.broken(error, hop) from None
+        finally:
+            await finish(response)
         if body is None:
             raise UpstreamError(f"{about}: {source.realm.origin()} sends more than {MAX_ANSWER} bytes for a token")
         if response.status == _OK:
@@ -82,10 +86,30 @@ class TokenDesk:
             return parse_token(body, f"{about}: {source.realm.origin()}")
         hide = login.hide if login else str
         reply = Reply.read(response.status, response.headers, body, hide)
-        failure = token_failure(reply, about, source.realm.origin(), self._endpoint, login)
-        if login and response.status == _UNAUTHORIZED:
-            self._refused_until, self._refusal = now + REFUSED_FOR, str(failure)
+        failure = token_failure(reply, about, source.realm.origin(), self._way.endpoint, login)
+        if login and _is_refusal(response.status, login):
+            self._refused, self._refused_until, self._refusal = login, now + REFUSED_FOR, str(failure)
         raise failure
+
+    def _hop(self, source: Source, login: Login | None, about: str) -> Hop:
+        """The question: a GET with the login, or for an identity token OAuth2's POST (distribution's "oauth")."""
+        is_at_home = same_origin(source.realm, self._way.endpoint.origin)
+        if login is None or not login.is_identity:
+            headers = {"Authorization": f"Basic {login.encoded}"} if login else {}
+            return Hop(self._way, source.url, about, headers=headers, is_at_home=is_at_home)
+        form = {
+            "grant_type": "refresh_token",
+            "service": source.service,
+            "client_id": "mirrord",
+            "scope": " ".join(source.scopes),
+            "refresh_token": login.password,
+        }
+        return Hop(self._way, source.realm, about, "POST", form=form, is_at_home=is_at_home)
+
+
+def _is_refusal(status: int, login: Login) -> bool:
+    """Whether a realm refuses the login itself: OAuth2 says 400 to a refresh token that is no good (RFC 6749, 5.2)."""
+    return status == _UNAUTHORIZED or (login.is_identity and status == _BAD_REQUEST)
 
 
 def parse_token(body: bytes, where: str) -> Token:

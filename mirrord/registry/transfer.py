@@ -15,8 +15,8 @@ from mirrord.oci.manifest import Descriptor
 from mirrord.registry.ask import Ask
 from mirrord.registry.failures import TransientError
 from mirrord.registry.headers import parse_content_range
-from mirrord.registry.transport import Transport
-from mirrord.registry.wire import Counters, read_in_large_pieces
+from mirrord.registry.transport import Answer, Transport
+from mirrord.registry.wire import Wire, read_in_large_pieces
 
 BATCH = 1 << 20
 """Bytes that make a batch worth a worker's call."""
@@ -55,9 +55,9 @@ async def stream_blob(transport: Transport, ask: Ask, blob: Descriptor, sink: Bl
     while sink.offset < blob.size:
         start = sink.offset
         try:
-            async with transport.open(ask.starting_at(start)) as response:
-                await _begin(response, ask, blob, sink)
-                await _pour(response, ask, blob, sink, transport.wire.counters)
+            async with transport.open(ask.starting_at(start)) as answer:
+                await _begin(answer.response, ask, blob, sink)
+                await _pour(answer, ask, blob, sink, transport.wire)
                 _check_end(ask, blob, sink)
         except TransientError as failure:
             if sink.offset >= renewed_at + step:
@@ -98,22 +98,27 @@ async def _begin(response: ClientResponse, ask: Ask, blob: Descriptor, sink: Blo
         raise _wrong_size(ask, blob, f"has {length}")
 
 
-async def _pour(response: ClientResponse, ask: Ask, blob: Descriptor, sink: BlobSink, counters: Counters) -> None:
+async def _pour(answer: Answer, ask: Ask, blob: Descriptor, sink: BlobSink, wire: Wire) -> None:
     """Stream a body into the sink; what came before a failure is written before it is raised."""
-    read_in_large_pieces(response)
+    read_in_large_pieces(answer.response)
     room = blob.size - sink.offset
     failure: Exception | None = None
+    speed = wire.speed(answer.hop.way)
     try:
         async with asyncio.TaskGroup() as group:
             batches = _Batches(group, sink)
             try:
-                async for chunk, _ in response.content.iter_chunks():
-                    counters.bytes_received += len(chunk)
+                async for chunk, _ in answer.response.content.iter_chunks():
+                    wire.counters.bytes_received += len(chunk)
                     room -= len(chunk)
                     if room < 0:
                         failure = _wrong_size(ask, blob, "sends more")
                         break
                     await batches.add(chunk)
+                    if not await speed.took(len(chunk)):
+                        failure = wire.too_slow(answer.hop)
+                        break
+                    speed.again()
             except (ClientError, TimeoutError) as error:
                 failure = error
             await batches.flush()

@@ -3,8 +3,9 @@
 It follows no redirect, keeps no cookie and knows no credential; the bytes come as they were sent.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -13,9 +14,12 @@ from yarl import URL
 from mirrord import __version__
 from mirrord.config.model import Limits
 from mirrord.errors import NetworkError
-from mirrord.registry.endpoint import Endpoint, has_host
-from mirrord.registry.failures import connection_failure
-from mirrord.registry.tls import Tls
+from mirrord.registry.connections import Attempt, connection_failure
+from mirrord.registry.endpoint import Endpoint
+from mirrord.registry.failures import TransientError
+from mirrord.registry.pace import FLOOR_WINDOW, Pace, Speed
+from mirrord.registry.proxies import Proxies, Proxy
+from mirrord.registry.tls import SYSTEM, Trust
 
 MAX_HEADER = 64 << 10
 """Bytes of one header line: signed URLs are long."""
@@ -34,46 +38,124 @@ class Counters:
     retries: int = 0
     redirects: int = 0
     tokens: int = 0
+    throttled: int = 0
+    """Answers that said 429."""
+    unreachable: int = 0
+    """Connections that did not come about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a registry is reached: what holds for each request on its behalf, wherever it goes."""
+
+    endpoint: Endpoint
+    trust: Trust = SYSTEM
+    proxy: Proxy | None = None
+    """The config's; None: the environment's."""
+    pace: Pace | None = None
+    """The registry's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One request as it goes out, on behalf of a registry and maybe to another origin."""
 
-    endpoint: Endpoint
+    way: Way
     url: URL
     about: str
     """What it is for, with which its errors begin."""
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    tls: Tls = True
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    """What a POST sends."""
+    is_at_home: bool = True
+    """Whether it goes to the registry's own origin, which alone sees its client certificate."""
 
 
 class Wire:
     """The pooled session; made at the first request."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, pace: Pace | None) -> None:
         self.counters = Counters()
         self._limits = limits
+        self._proxies = Proxies(os.environ)
+        self._pace = pace
         self._session: aiohttp.ClientSession | None = None
+        self._patience = limits.connect_timeout + limits.read_timeout + FLOOR_WINDOW
 
-    @asynccontextmanager
-    async def send(self, hop: Hop) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send ``hop``; the answer can be read within the block.
+    async def send(self, hop: Hop) -> aiohttp.ClientResponse:
+        """Send ``hop``, and give its answer, of which only the head is read: the caller has to `finish` it.
 
-        Raises TransientError, NetworkError or UpstreamError for what goes wrong then and while the body is read. Their
-        causes are left out: aiohttp's errors show whole URLs.
+        Raises TransientError for what goes wrong. Its causes are left out: aiohttp's errors show whole URLs.
         """
-        if not has_host(hop.url):
-            raise NetworkError(f"{hop.about}: {str(hop.url.host)[:100]!r} is no name that DNS can have; correct it")
         self.counters.requests += 1
+        way = hop.way
+        proxy = way.proxy or self._proxies.of(hop.url)
+        headers, shown = hop.headers, None
+        if proxy is not None and proxy.headers:
+            if hop.url.scheme == "http":
+                headers = {**headers, **proxy.headers}
+            else:
+                shown = proxy.headers
         try:
-            async with self._opened().request(
-                hop.method, hop.url, headers=hop.headers, ssl=hop.tls, allow_redirects=False, read_bufsize=READ_SIZE
-            ) as response:
-                yield response
+            async with asyncio.timeout(self._patience) as patience:
+                return await self._opened().request(
+                    hop.method,
+                    hop.url,
+                    headers=headers,
+                    data=hop.form,
+                    ssl=way.trust.own if hop.is_at_home else way.trust.others,
+                    allow_redirects=False,
+                    read_bufsize=READ_SIZE,
+                    proxy=None if proxy is None else proxy.url,
+                    proxy_headers=shown,
+                )
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise connection_failure(error, hop.about, hop.url.origin(), hop.endpoint, self._limits) from None
+            if patience.expired():
+                raise self._too_slow(hop, "the head of its answer") from None
+            raise connection_failure(error, self._attempt(hop, proxy)) from None
+
+    def broken(self, error: Exception, hop: Hop) -> TransientError:
+        """The failure for what aiohttp raised while a body was read."""
+        return connection_failure(error, self._attempt(hop))
+
+    def speed(self, way: Way) -> Speed:
+        """What a body that begins now is held to."""
+        paces = tuple(pace for pace in (self._pace, way.pace) if pace is not None)
+        return Speed(paces, self._limits.min_rate or 0)
+
+    async def read_bounded(self, response: aiohttp.ClientResponse, hop: Hop, limit: int) -> bytes | None:
+        """The whole body; None where it has more than ``limit`` bytes, of which no more are read.
+
+        Raises what aiohttp raises, and TransientError for one that comes too slowly.
+        """
+        if hop.method == "HEAD":
+            return b""
+        if (response.content_length or 0) > limit:
+            return None
+        speed = self.speed(hop.way)
+        pieces, size = [], 0
+        async for piece in response.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            self.counters.bytes_received += len(piece)
+            if size > limit:
+                return None
+            if not await speed.took(len(piece)):
+                raise self._too_slow(hop, "its answer")
+            speed.again()
+        return b"".join(pieces)
+
+    def too_slow(self, hop: Hop) -> TransientError:
+        """The failure of a body that comes slower than ``limits.min_rate``."""
+        return self._too_slow(hop, "what was asked for")
+
+    def _too_slow(self, hop: Hop, what: str) -> TransientError:
+        slow = f"slower than {self._limits.min_rate or 0} B/s for {FLOOR_WINDOW:.0f} s (limits.min_rate)"
+        return TransientError(NetworkError(f"{self._attempt(hop)} sends {what} {slow}"))
+
+    def _attempt(self, hop: Hop, proxy: Proxy | None = None) -> Attempt:
+        return Attempt(hop.about, hop.url, hop.way.endpoint, self._limits, proxy)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -102,23 +184,15 @@ class Wire:
         return self._session
 
 
+async def finish(response: aiohttp.ClientResponse) -> None:
+    """Give an answer's connection back where it was read to its end, else close it."""
+    response.release()
+    await response.wait_for_close()
+
+
 def read_in_large_pieces(response: aiohttp.ClientResponse) -> None:
     """Let the connection's transport take more from the socket at once, where it can (a TLS transport can't)."""
     connection = response.connection
     transport = connection.transport if connection else None
     if transport is not None and isinstance(getattr(transport, "max_size", None), int):
         transport.max_size = READ_SIZE  # type: ignore[attr-defined] # asyncio's attribute, in no interface
-
-
-async def read_bounded(response: aiohttp.ClientResponse, limit: int, counters: Counters) -> bytes | None:
-    """The whole body; None where it has more than ``limit`` bytes, of which no more are read."""
-    if (response.content_length or 0) > limit and response.method != "HEAD":
-        return None
-    pieces, size = [], 0
-    async for piece in response.content.iter_any():
-        pieces.append(piece)
-        size += len(piece)
-        counters.bytes_received += len(piece)
-        if size > limit:
-            return None
-    return b"".join(pieces)

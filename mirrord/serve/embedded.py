@@ -7,6 +7,7 @@ what pages lists for nginx. Speaks plain HTTP, and leaves encryption to what sta
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,10 +21,10 @@ from aiohttp import web
 from mirrord.errors import HostError
 from mirrord.serve.address import Address
 from mirrord.serve.errors import Refusal
-from mirrord.serve.files import Workers
+from mirrord.serve.files import Opened, Workers
 from mirrord.serve.lookup import JSON, Answer, Conditions, Content, look
 from mirrord.serve.ranges import RangeRequest
-from mirrord.serve.routes import parse_target
+from mirrord.serve.routes import NO_TERMS, Terms, parse_target
 from mirrord.store.tree import Tree
 
 _VERSION: Final = {"Docker-Distribution-Api-Version": "registry/2.0"}
@@ -31,33 +32,43 @@ _REFUSED: Final = {"Content-Type": JSON, **_VERSION}
 _KEEPALIVE: Final = 75.0
 _LAST_WORDS: Final = 10.0
 """Seconds that transfers under way have when the server stops."""
+_STALLED: Final = 300.0
+"""Seconds in which a client has to take a piece of a blob (files.PIECE): 3 kB a second, or it is let go."""
+_FILES: Final = 65_536
+"""Descriptors that are enough."""
 _QUIET: Final = 60.0
 """Seconds between two log lines about a tree that can't be read."""
 
 _log = structlog.get_logger()
 
 
-def make_app(tree: Tree, own_names: frozenset[str] = frozenset()) -> web.Application:
+def make_app(tree: Tree, terms: Terms = NO_TERMS) -> web.Application:
     """The registry as an application; routes added to it come before the registry's.
 
-    ``own_names`` are the public host names of the mirror: a client that asks for one of them in ``ns`` means the
-    mirror itself.
+    ``terms`` is what the config says of it (`Terms.of`); `change_terms` replaces it.
     """
-    registry = _Registry(tree, own_names)
+    registry = _Registry(tree, terms)
     app = web.Application()
+    app[_REGISTRY] = registry
     app.router.add_route("*", "/{path:.*}", registry.answer, expect_handler=_no_upload)
     app.on_response_prepare.append(_name_server)
     app.on_cleanup.append(registry.close)
     return app
 
 
+def change_terms(app: web.Application, terms: Terms) -> None:
+    """Read requests on other terms from now on: the config was read again."""
+    app[_REGISTRY].terms = terms
+
+
 @asynccontextmanager
-async def serving(app: web.Application, listen: Address) -> AsyncIterator[Address]:
+async def serving(app: web.Application, listen: Address, *, last_words: float = _LAST_WORDS) -> AsyncIterator[Address]:
     """Serve ``app`` while the context lasts; gives the address, with the port that was free where 0 was asked for.
 
-    Raises HostError where it can't be listened at.
+    Transfers under way then have ``last_words`` seconds. Raises HostError where it can't be listened at.
     """
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEPALIVE, shutdown_timeout=_LAST_WORDS)
+    _allow_many_files()
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEPALIVE, shutdown_timeout=last_words)
     await runner.setup()
     try:
         try:
@@ -83,9 +94,9 @@ async def run(app: web.Application, listen: Address, announce: Callable[[Address
 class _Registry:
     """Answers requests from one tree."""
 
-    def __init__(self, tree: Tree, own_names: frozenset[str]) -> None:
+    def __init__(self, tree: Tree, terms: Terms) -> None:
         self._tree = tree
-        self._own_names = own_names
+        self.terms = terms
         self._workers = Workers()
         self._complained = float("-inf")
 
@@ -104,7 +115,7 @@ class _Registry:
         if request.method not in {"GET", "HEAD"}:
             return Refusal.READ_ONLY
         headers = request.headers
-        route = parse_target(request.raw_path, headers.get("Host", ""), self._own_names)
+        route = parse_target(request.raw_path, headers.get("Host", ""), self.terms)
         if isinstance(route, Refusal):
             return route
         wanted = RangeRequest(headers.get("Range", ""), headers.get("If-Range", ""))
@@ -121,33 +132,40 @@ class _Registry:
         headers = {**content.headers, **_VERSION}
         if opened.status == HTTPStatus.PARTIAL_CONTENT:
             headers["Content-Range"] = opened.part.content_range
-        if opened.file.closed:
-            return web.Response(status=opened.status, headers=headers, body=opened.first)
+        if opened.whole is not None:
+            return web.Response(status=opened.status, headers=headers, body=opened.whole)
         response = web.StreamResponse(status=opened.status, headers=headers)
         response.content_length = opened.part.length
         try:
             await response.prepare(request)
             if request.method == "GET":
-                await self._stream(response, content)
-        except ConnectionError:  # the client has gone, which is its right
+                await self._stream(request, opened)
+        except TimeoutError:  # the client takes nothing, and holds a file open
+            _abort(request)
+        except OSError:  # it has gone, which is its right
             response.force_close()
         except HostError as error:  # too late for another answer: a body that ends early tells the client
             self._complain(error)
-            if request.transport is not None:
-                request.transport.abort()
+            _abort(request)
         finally:
             self._workers.release(opened.file)
         return response
 
-    async def _stream(self, response: web.StreamResponse, content: Content) -> None:
-        opened = content.opened
-        position, chunk = opened.part.start, opened.first
-        while True:
-            await response.write(chunk)
-            position += len(chunk)
-            if position == opened.part.stop:
-                return
-            chunk = await self._workers.call(opened.read, position)
+    async def _stream(self, request: web.Request, opened: Opened) -> None:
+        loop = asyncio.get_running_loop()
+        position = opened.part.start
+        while position < opened.part.stop:
+            piece = await self._workers.fetch(opened, position)
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError
+            try:
+                async with asyncio.timeout(_STALLED):
+                    sent = await loop.sendfile(request.transport, opened.file, position, piece, fallback=False)
+            except asyncio.SendfileNotAvailableError as error:  # of this file the kernel has just sent the same bytes
+                raise ConnectionResetError from error
+            position += sent
+            if sent < piece:
+                raise opened.cut(position)
 
     def _complain(self, error: HostError) -> None:
         """One line a minute: a tree that can't be read fails every request."""
@@ -155,6 +173,22 @@ class _Registry:
         if now - self._complained >= _QUIET:
             self._complained = now
             _log.error("serve.failed", owner=str(error.owner), error=str(error))
+
+
+_REGISTRY: Final = web.AppKey("registry", _Registry)
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _allow_many_files() -> None:
+    """Take what the host allows: each transfer under way needs two descriptors, and the usual limit is 1,024."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
+    if now != resource.RLIM_INFINITY and now < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
 
 
 def _refuse(refusal: Refusal) -> web.Response:

@@ -25,6 +25,8 @@ class Refusal(Enum):
     DENIED = (403, "DENIED", "access denied")
     READ_ONLY = (405, "UNSUPPORTED", "read-only registry: GET and HEAD only")
     RANGE = (416, "UNSUPPORTED", "range not satisfiable")
+    PLAIN_HTTP = (400, "UNSUPPORTED", "plain HTTP was sent to an https port")
+    BUSY = (503, "UNAVAILABLE", "more requests or connections than one client may have here")
     FAILURE = (503, "UNAVAILABLE", "registry failure")
 
     def __init__(self, status: int, code: str, message: str) -> None:

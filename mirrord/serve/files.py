@@ -1,10 +1,10 @@
-"""Opening files of the tree, and sending them piece by piece.
+"""Opening files of the tree, and bringing them into the page cache piece by piece, from where sendfile(2) sends them.
 
 Every look at the disk is made in a worker thread. Most would be answered from memory in less time than the thread
 costs; but a cold directory, a disk kept busy by a sync, or one that hangs takes as long as it likes, and the loop that
 would wait also runs the syncs and feeds the watchdog. The threads are the server's own: readers that wait for the disk
-hold up nothing else. Blobs are read rather than sent by sendfile(2), which waits for the disk in the loop; that costs
-a fifth of the throughput.
+hold up nothing else. sendfile(2) waits for the disk too, so a thread fetches each piece into the page cache before the
+loop sends it. No byte of a large file passes through this process, and a slow reader costs it no memory.
 """
 
 import asyncio
@@ -23,28 +23,43 @@ from mirrord.store.reading import open_file, read_file
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-CHUNK: Final = 1 << 20
-"""Bytes read at a time: what one reader holds in memory."""
+SMALL: Final = 1 << 16
+"""Bytes that are read and answered at once; what is larger is sent by sendfile(2)."""
+PIECE: Final = 1 << 20
+"""Bytes fetched into the page cache, and then sent, at a time."""
 _THREADS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A part of a file whose first bytes are read; the rest stays readable when the file is deleted meanwhile."""
+    """A part of a file, which stays readable when the file is deleted meanwhile."""
 
     status: int
     """200 for the whole file, 206 for a part."""
     part: Part
-    first: bytes
+    whole: bytes | None
+    """The part itself where it is small."""
     file: FileIO
-    """Closed where ``first`` is all; else whoever holds this value closes it."""
+    """Closed where ``whole`` is there; else whoever holds this value closes it."""
 
-    def read(self, position: int) -> bytes:
-        """The next bytes from ``position`` on, never none before the end of the part. Raises HostError."""
-        chunk = os.pread(self.file.fileno(), min(CHUNK, self.part.stop - position), position)
-        if not chunk:
-            raise HostError(f"{self.file.name}: ends at byte {position} of {self.part.size}; it was cut while read")
-        return chunk
+    def fetch(self, position: int, sink: int) -> int:
+        """Have the kernel read the next bytes from ``position`` on into its cache, and give their number.
+
+        ``sink`` is a descriptor of /dev/null: sending there reads and copies nothing. Raises HostError where the file
+        ends before the part does.
+        """
+        wanted = min(PIECE, self.part.stop - position)
+        fetched = 0
+        while fetched < wanted:
+            piece = os.sendfile(sink, self.file.fileno(), position + fetched, wanted - fetched)
+            if not piece:
+                raise self.cut(position + fetched)
+            fetched += piece
+        return fetched
+
+    def cut(self, position: int) -> HostError:
+        """What is wrong with a file that ends at ``position``, before its part does."""
+        return HostError(f"{self.file.name}: ends at byte {position} of {self.part.size}; it was cut while read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +86,17 @@ def open_part(root: Path, path: Path, wanted: RangeRequest, etag: str) -> Opened
         file = FileIO(path, opener=lambda name, _: open_file(root, Path(name)))
     except FileNotFoundError:
         return None
-    more = False
+    is_large = False
     try:
         size = os.fstat(file.fileno()).st_size
         found = wanted.part_of(size, etag)
         if found is None:
             return Unsatisfiable(size)
         status, part = found
-        first = os.pread(file.fileno(), min(CHUNK, part.length), part.start)
-        more = len(first) < part.length
-        return Opened(status, part, first, file)
+        is_large = part.length > SMALL
+        return Opened(status, part, None if is_large else os.pread(file.fileno(), part.length, part.start), file)
     finally:
-        if not more:
+        if not is_large:
             file.close()
 
 
@@ -91,6 +105,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="serve")
+        self._sink = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
     async def call(self, look: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """What ``look`` gives, from a thread. Raises HostError where the disk refuses."""
@@ -100,10 +115,15 @@ class Workers:
             where = error.filename or "the tree"
             raise HostError(f"{where}: can't be read: {error.strerror}; check its owner, mode and disk") from error
 
+    async def fetch(self, opened: Opened, position: int) -> int:
+        """Bring the next piece of a file into the page cache; gives its bytes. Raises HostError."""
+        return await self.call(opened.fetch, position, self._sink)
+
     def release(self, file: FileIO) -> None:
         """Close a file, without waiting: the last one to let go of a deleted file may wait for the disk to free it."""
         self._pool.submit(file.close)
 
     def close(self) -> None:
         """End the threads."""
+        self._pool.submit(os.close, self._sink)
         self._pool.shutdown(wait=False)

@@ -11,11 +11,13 @@ from mirrord.serve.errors import Refusal
 from mirrord.serve.files import Opened, open_part, read_document
 from mirrord.serve.pages import cut
 from mirrord.serve.ranges import RangeRequest
-from mirrord.serve.routes import Blob, Catalog, DigestManifest, Ping, Referrers, Route, TaggedManifest, TagList
+from mirrord.serve.routes import Blob, Catalog, DigestManifest, Ping, Referrers, Route, Status, TaggedManifest, TagList
 from mirrord.store.reading import MAX_LIST, MAX_RECORD, file_size, parsing
 from mirrord.store.tree import Tree
 
 JSON: Final = "application/json"
+LINES: Final = "application/x-ndjson"
+"""JSON documents, one a line."""
 INDEX: Final = Kind.OCI_INDEX.media_type
 FOREVER: Final = "public, max-age=31536000, immutable"
 """Cache-Control of what a digest names."""
@@ -72,6 +74,8 @@ def look(tree: Tree, route: Route, conditions: Conditions) -> Answer:
             return _blob(tree, route, conditions)
         case Referrers():
             return _referrers(tree, route)
+        case Status():
+            return _status(tree, route)
 
 
 def _list(tree: Tree, route: Catalog | TagList) -> Answer:
@@ -116,6 +120,13 @@ def _referrers(tree: Tree, route: Referrers) -> Answer:
             return Refusal.MANIFEST_UNKNOWN
         found = EMPTY_INDEX.encode()
     return Document({"Content-Type": INDEX, "Cache-Control": CHECKED}, found)
+
+
+def _status(tree: Tree, route: Status) -> Answer:
+    found = read_document(tree.layout.root, tree.layout.status / route.name, MAX_RECORD)
+    if found is None:
+        return Refusal.NO_PATH
+    return Document({"Content-Type": LINES if route.name.endswith("l") else JSON, "Cache-Control": CHECKED}, found)
 
 
 def _content(

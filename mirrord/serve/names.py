@@ -9,8 +9,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mirrord.oci.reference import HUB, is_local_name
+from mirrord.serve.aliases import NO_ALIASES, Aliases
 
-_HUB_HOSTS: Final = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
+HUB_HOSTS: Final = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
 _HOST = re.compile(r"([a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*)(?::([0-9]{1,5}))?")
 _ESCAPED_COLON = re.compile("%3[Aa]")
 
@@ -38,7 +39,7 @@ class Asked:
         name, port = found[1], found[2]
         if name in own_names:
             return ""
-        if ns in _HUB_HOSTS:
+        if ns in HUB_HOSTS:
             return HUB
         if port:
             return f"{name}_{port}"
@@ -51,26 +52,28 @@ def own_names(public_url: str | None) -> frozenset[str]:
     return frozenset({name} if name else ())
 
 
-def local_name(asked: str, upstream: str | None) -> str | None:
+def local_name(asked: str, upstream: str | None, aliases: Aliases = NO_ALIASES) -> str | None:
     """The repository of the mirror that ``asked`` means for ``upstream``, or None where none can be meant.
 
     Asking again for the answer gives the answer: nginx hands resolved names on to the daemon.
     """
     if upstream is None:
         return None
-    name = _of_hub(asked, upstream) if upstream in {"", HUB} else _of_host(asked, upstream)
+    spoken = _of_hub(asked, upstream) if upstream in {"", HUB} else _of_host(asked, upstream)
+    name = aliases.resolve(spoken) if spoken is not None else None
     return name if name is not None and is_local_name(name) else None
 
 
 def _of_hub(asked: str, upstream: str) -> str | None:
+    """``docker.io/x`` where Docker Hub is what is meant: by its name, by ``ns``, or by its ``library/``."""
     path = asked.removeprefix(f"{HUB}/")
     first, slash, rest = path.partition("/")
     if first == "library" and rest and "/" not in rest:
-        return rest
+        return f"{HUB}/{rest}"
     of_hub = path != asked or upstream == HUB
     if of_hub and slash and ("." in first or first == "localhost"):
         return None  # docker.io/quay.io/x: another host's name, which Docker Hub has no repository for
-    return path
+    return f"{HUB}/{path}" if of_hub else path
 
 
 def _of_host(asked: str, upstream: str) -> str:

@@ -13,19 +13,25 @@ from textwrap import indent
 from typing import Final
 from urllib.parse import urlsplit
 
+from mirrord.config.sections import Serve
 from mirrord.errors import ConfigError
 from mirrord.oci.manifest import Kind
-from mirrord.oci.reference import MAX_DEPTH
+from mirrord.oci.reference import HUB, MAX_DEPTH
+from mirrord.serve import nginx_access
 from mirrord.serve.address import DEFAULT, Address
+from mirrord.serve.aliases import NO_ALIASES, Aliases
 from mirrord.serve.errors import Refusal
-from mirrord.serve.lookup import EMPTY_CATALOG, EMPTY_INDEX, FOREVER, INDEX
-from mirrord.serve.routes import HOSTILE, LONG_NAME, MAX_PATH
+from mirrord.serve.lookup import EMPTY_CATALOG, EMPTY_INDEX, FOREVER, INDEX, LINES
+from mirrord.serve.nginx_aliases import render_aliases
+from mirrord.serve.routes import COMPONENT, HOSTILE, LONG_NAME, MAX_PATH, PREFIX, STATUS
 
+EVERYONE: Final = Serve()
+"""Plain HTTP, to all who reach it."""
 DEFAULT_LISTEN: Final = "5000"
 """Where nginx listens unless the config or the command says otherwise: what clients take for a registry's port."""
 
 # The grammars of mirrord.oci, in the words of PCRE; a test compares them.
-NAME: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+NAME: Final = rf"{COMPONENT}(?:/{COMPONENT})*"
 TAG: Final = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 DIGEST: Final = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 HOST: Final = r"[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*"
@@ -33,6 +39,8 @@ HOST: Final = r"[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*"
 _PLACEHOLDER = re.compile(r"@([A-Z0-9_]+)@")
 _LISTEN = re.compile(r"[A-Za-z0-9.:*\[\]/_-]+")
 _UNSAFE = re.compile(r"""[\x00-\x1f\x7f$"'\\\ud800-\udfff]""")  # surrogates: bytes that are no UTF-8
+_BY_NUMBER: Final = (Kind.OCI_MANIFEST, Kind.OCI_INDEX, Kind.DOCKER_MANIFEST, Kind.DOCKER_LIST)
+"""The order in which a digest's file is looked for: what there is more of first, since a miss costs 6 µs."""
 _SITE_FILES = 100
 _STANDALONE_FILES = 3000
 _FILE_LIMIT = 16384
@@ -53,6 +61,13 @@ class NginxSite:
     standalone: bool = False
     """Whether it is a whole nginx.conf rather than a file for ``conf.d`` or ``sites-enabled``."""
 
+    serve: Serve = EVERYONE
+    """Who may read it, and how."""
+    aliases: Aliases = NO_ALIASES
+    """What only the config knows of names."""
+    made_by: str = ""
+    """The command that renders it, where it is another than root and address tell."""
+
     @property
     def own_name(self) -> str | None:
         """The public host name, without its port, as it stands in a Host header."""
@@ -60,23 +75,28 @@ class NginxSite:
         return f"[{name}]" if name and ":" in name else name
 
 
-def default_listen(public_url: str | None) -> str:
-    """The port in an ``http`` URL; a mirror with an ``https`` one has something before it that ends TLS."""
+def default_listen(public_url: str | None, *, tls: bool) -> str:
+    """The port in the URL; a mirror with an ``https`` one and no certificate has something before it that ends TLS."""
     parts = urlsplit(public_url or "")
+    if parts.scheme == "https" and tls:
+        return str(parts.port or 443)
     return str(parts.port or 80) if parts.scheme == "http" else DEFAULT_LISTEN
 
 
 def render(site: NginxSite) -> str:
     """The configuration as text. Raises ConfigError for values that nginx can't be told."""
-    if not site.root.is_absolute() or _UNSAFE.search(str(site.root)):
-        raise ConfigError(
-            f"{str(site.root)!r} can't stand in nginx's configuration; "
-            "expected an absolute path without quotes, backslashes, $ and control characters"
-        )
+    for path in (site.root, *nginx_access.files(site.serve)):
+        if not path.is_absolute() or _UNSAFE.search(str(path)):
+            raise ConfigError(
+                f"{str(path)!r} can't stand in nginx's configuration; "
+                "expected an absolute path without quotes, backslashes, $ and control characters"
+            )
     if not _LISTEN.fullmatch(site.listen):
         raise ConfigError(f"{site.listen!r} is nothing nginx can listen at; expected a port, or address:port")
     if site.public_url and not (site.own_name and re.fullmatch(r"[a-z0-9.:\[\]-]+", site.own_name)):
         raise ConfigError(f"{site.public_url!r} is not the URL of a mirror; expected e.g. https://mirror.example")
+    if site.serve.tls and site.public_url and site.public_url.startswith("http:"):
+        raise ConfigError(f"serve.tls is set, but public_url is {site.public_url}; write https:// there")
     values = _values(site)
     rendered = _filled("site.conf", values)
     if site.standalone:
@@ -85,15 +105,27 @@ def render(site: NginxSite) -> str:
 
 
 def _values(site: NginxSite) -> Mapping[str, str]:
-    digest_files = [f"/$mirrord_repo/_manifests/$mirrord_digest.{kind}" for kind in Kind]
+    digest_files = [f"/$mirrord_repo/_manifests/$mirrord_digest.{kind}" for kind in _BY_NUMBER]
     daemon = site.daemon.reachable()
     values = {
         "ROOT": str(site.root),
-        "LISTEN": site.listen,
+        "LISTEN": f"{site.listen} ssl http2" if site.serve.tls else site.listen,
         "SERVER_NAME": site.own_name or "_",
         "DAEMON": str(daemon),
         "DAEMON_LOG": "daemon.log" if site.standalone else "/var/log/nginx/mirrord-daemon.log",
+        "LOG": "mirrord.log" if site.standalone else "/var/log/nginx/mirrord.log",
         "FILES": str(_FILE_LIMIT),
+        "LIMITS": nginx_access.limits(site.serve),
+        "TLS": nginx_access.tls(site.serve),
+        "WHO": nginx_access.who(site.serve),
+        "STRANGERS": nginx_access.strangers(site.serve),
+        "REFUSED": nginx_access.refused(site.serve),
+        "SPOKEN": "spoken" if site.aliases else "repo",
+        "OF_HUB": f"{HUB}/" if site.aliases else "",
+        "ALIASES": render_aliases(site.aliases),
+        "PREFIX": PREFIX,
+        "STATUS_FILE": STATUS,
+        "LINES": LINES,
         "NAME": NAME,
         "TAG": TAG,
         "DIGEST": DIGEST,
@@ -116,7 +148,8 @@ def _values(site: NginxSite) -> Mapping[str, str]:
         "CACHE": _cache(_STANDALONE_FILES if site.standalone else _SITE_FILES),
         **{refusal.name: refusal.document for refusal in Refusal},
     }
-    return {**values, "PROXY": indent(_filled("paging.conf", values), " " * 8).rstrip()}
+    status = indent(_filled("status.conf", values), " " * 4).rstrip() if site.serve.status else ""
+    return {**values, "STATUS": status, "PROXY": indent(_filled("paging.conf", values), " " * 8).rstrip()}
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
@@ -133,6 +166,8 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 def _opening(site: NginxSite) -> str:
     command = f"mirrord nginx --root {site.root} --listen {site.listen}{' --standalone' if site.standalone else ''}"
+    if site.made_by:
+        command = "".join(letter if letter.isprintable() else "?" for letter in site.made_by)
     place = (
         "Run it with: nginx -p DIR -c FILE -g 'daemon off;'"
         if site.standalone
@@ -165,7 +200,7 @@ def _depths() -> str:
 
 def _fresh() -> str:
     known = rf"(?:^|[\s,/])\"?(?<mirrord_d>{DIGEST})\"?(?:[\s,][^|]*)?\|(?P=mirrord_d)$"
-    return f'    "~^\\*\\|." 1;\n    "~{known}" 1;'
+    return f'    "~^\\|" "";\n    "~^\\*\\|." 1;\n    "~{known}" 1;'
 
 
 def _cache(held: int) -> str:

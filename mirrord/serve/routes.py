@@ -7,24 +7,34 @@ nginx decides the same, in the same order, in ``templates/site.conf``.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 from urllib.parse import unquote
 
+from mirrord.config.model import Config
 from mirrord.errors import InvalidDigestError
 from mirrord.oci.digest import Digest
-from mirrord.oci.reference import MAX_NAME, is_path, is_tag
+from mirrord.oci.reference import HUB, MAX_NAME, is_path, is_tag
+from mirrord.serve.aliases import NO_ALIASES, Aliases
 from mirrord.serve.errors import Refusal
-from mirrord.serve.names import Asked, local_name
+from mirrord.serve.names import HUB_HOSTS, Asked, local_name, own_names
 
 MAX_PATH: Final = 1000
 """Characters a path may have: the longest name, tag and digest come to half of it."""
 HOSTILE: Final = r"%(?!3[Aa])|//|\\|/\.\.?(?:[/?]|$)"
 """What no path may have: any escape but a colon's, an empty or dotted segment, a backslash."""
-LONG_NAME: Final = rf"/v2/[^?]{{{MAX_NAME + 1},}}/(?:manifests|blobs|tags|referrers)/"
+COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+"""One part of a name, as a regex of Python and of PCRE."""
+PREFIX: Final = rf"/(?!v2/){COMPONENT}(?:(?::|%3[Aa])[0-9]{{1,5}})?"
+"""How a path in the prefix form begins: /<upstream>/v2/<name>/… is /v2/<upstream>/<name>/…, as some clients say it."""
+LONG_NAME: Final = rf"(?:{PREFIX})?/v2/[^?]{{{MAX_NAME + 1},}}/(?:manifests|blobs|tags|referrers)/"
 """How a path with too long a name begins."""
+STATUS: Final = rf"/status/((?:[a-z]+|repositories/{COMPONENT}(?:/{COMPONENT})*)\.json|[a-z]+\.jsonl)"
+"""What is told of the mirror itself: a file below the root's ``status/``."""
 
 _HOSTILE = re.compile(HOSTILE)
 _LONG_NAME = re.compile(LONG_NAME)
+_STATUS = re.compile(STATUS)
+_PREFIXED = re.compile(rf"/(?!v2/)(?P<host>{COMPONENT})(?::(?P<port>[0-9]{{1,5}}))?(?P<rest>/v2(?:/.*)?)")
 _ABSOLUTE = re.compile(r"^https?://[^/?#]*")
 _IN_REPOSITORY = re.compile(
     r"/v2/(?P<name>.+)/(?:tags/list|(?P<kind>manifests|blobs|referrers)/(?!(?<=/blobs/)uploads$)(?P<last>[^/]*))"
@@ -93,26 +103,73 @@ class Referrers:
     digest: Digest
 
 
-Route = Ping | Catalog | TagList | TaggedManifest | DigestManifest | Blob | Referrers
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A file that tells of the mirror."""
+
+    name: str
+    """Below ``status/``: ``status.json``, ``repositories/quay.io/x/y.json``."""
 
 
-def parse_target(target: str, host: str, own_names: frozenset[str]) -> Route | Refusal:
+Route = Ping | Catalog | TagList | TaggedManifest | DigestManifest | Blob | Referrers | Status
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms requests are read: what only the config knows."""
+
+    own_names: frozenset[str] = frozenset()
+    """The mirror's public host names: a client that sends one of them in ``ns`` means the mirror itself."""
+    aliases: Aliases = NO_ALIASES
+    tells_status: bool = True
+    """Whether ``/status/`` is answered."""
+
+    @classmethod
+    def of(cls, config: Config | None) -> Self:
+        """What a config says. Raises ConfigError where it contradicts itself."""
+        if config is None:
+            return cls()
+        return cls(own_names(config.public_url), Aliases.of(config), config.serve.status)
+
+
+NO_TERMS: Final = Terms()
+
+
+def parse_target(target: str, host: str, terms: Terms) -> Route | Refusal:
     """Read a request target as it was sent, and the Host header it came with."""
     path, _, query = _ABSOLUTE.sub("", target, count=1).partition("?")
     if not path.startswith("/") or len(path) >= MAX_PATH or _HOSTILE.search(path) or _LONG_NAME.match(path):
         return Refusal.TARGET_REFUSED
     path = path.replace("%3A", ":").replace("%3a", ":")
-    if path in {"/v2", "/v2/"}:
-        return Ping()
-    if path == "/v2/_catalog":
-        return Catalog(_page(query))
+    prefix, path = _unprefixed(path)
     found = _IN_REPOSITORY.fullmatch(path)
     if not found:
-        return Refusal.UPLOAD_UNKNOWN if _UPLOADS.fullmatch(path) else Refusal.NO_PATH
+        return _outside(prefix, path, query, terms)
     if not is_path(found["name"]):
         return Refusal.NAME_INVALID
-    repository = local_name(found["name"], Asked(host, _argument(query, "ns")).upstream(own_names))
+    upstream = Asked(host, _argument(query, "ns")).upstream(terms.own_names)
+    repository = local_name(f"{prefix}{found['name']}", upstream, terms.aliases)
     return _in_repository(repository, found["kind"] or "tags", found["last"] or "", query)
+
+
+def _outside(prefix: str, path: str, query: str, terms: Terms) -> Route | Refusal:
+    """What belongs to no repository."""
+    if path in {"/v2", "/v2/"}:
+        return Ping()
+    if path == "/v2/_catalog" and not prefix:
+        return Catalog(_page(query))
+    if terms.tells_status and (told := _STATUS.fullmatch(path)):
+        return Status(told[1])
+    return Refusal.UPLOAD_UNKNOWN if _UPLOADS.fullmatch(path) else Refusal.NO_PATH
+
+
+def _unprefixed(path: str) -> tuple[str, str]:
+    """The upstream that the prefix form begins with, as it begins a name ("" for none), and the path after it."""
+    found = _PREFIXED.fullmatch(path)
+    if not found:
+        return "", path
+    host = f"{found['host']}_{found['port']}" if found["port"] else found["host"]
+    return f"{HUB if host in HUB_HOSTS else host}/", found["rest"]
 
 
 def _in_repository(repository: str | None, kind: str, last: str, query: str) -> Route | Refusal:

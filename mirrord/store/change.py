@@ -10,6 +10,7 @@ from mirrord.oci.reference import Repository, is_follower
 from mirrord.store.record import Held, Record
 
 _NAMED = 10
+_Entries = tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,7 @@ def rebased(current: Record | None, change: Change) -> Record | None:
     referrers |= change.referrers
     if not tags and not digests:
         return None
-    present = _present(tags, digests)
-    kept = {subject: listed for subject, listed in referrers.items() if listed and subject in present}
+    kept = _reached(_present(tags, digests), {subject: listed for subject, listed in referrers.items() if listed})
     return Record(change.name, change.upstream, tags, digests, kept)
 
 
@@ -85,6 +85,19 @@ def _seen(new: Held, old: Held | None) -> Held:
     if old is None or old.digest != new.digest:
         return new
     return Held(new.digest, new.kind, new.size, new.platforms, new.children, old.first_seen, new.source)
+
+
+def _reached(present: set[Digest], referrers: Mapping[Digest, _Entries]) -> dict[Digest, _Entries]:
+    """The referrers of what is present, and of these in turn: they have no tag of their own."""
+    reached: set[Digest] = set()
+    waiting = [subject for subject in referrers if subject in present]
+    while waiting:
+        subject = waiting.pop()
+        if subject not in reached:
+            reached.add(subject)
+            listed = (Digest.parse(entry["digest"]) for entry in referrers[subject])
+            waiting += [digest for digest in listed if digest in referrers]
+    return {subject: listed for subject, listed in referrers.items() if subject in reached}
 
 
 def _present(tags: Mapping[str, Held], digests: Mapping[Digest, Held]) -> set[Digest]:

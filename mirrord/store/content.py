@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirrord.errors import HostError
@@ -35,6 +35,18 @@ class Completion:
     repository: str
     manifest: Manifest
     blobs: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """An image, and what has to be here of it."""
+
+    digest: Digest
+    choice: PlatformChoice
+    lacking: frozenset[Digest] = frozenset()
+    """Parts of an index that it is complete without: the upstream itself lacks them."""
+    with_foreign: bool = False
+    """Whether layers that are to be had elsewhere have to be here too."""
 
 
 def survey(layout: Layout, repository: str, blobs: Sequence[Descriptor]) -> Survey:
@@ -88,7 +100,7 @@ def has_manifest(layout: Layout, repository: str, digest: Digest, size: int | No
 
 
 def held_children(
-    layout: Layout, repository: str, digest: Digest, choice: PlatformChoice, suspects: frozenset[Digest]
+    layout: Layout, repository: str, demand: Demand, suspects: frozenset[Digest]
 ) -> tuple[Digest, ...] | None:
     """The manifests below a complete image, at any depth; None where the image is not complete.
 
@@ -96,22 +108,33 @@ def held_children(
     when each child chosen *now* is present: a platform chosen since, or a kill in between, is seen. Those among
     ``suspects`` count as absent: damage was found since, and is not mended.
     """
+    digest = demand.digest
     if digest in suspects:
         return None
     if not any(file_size(layout.manifest(repository, digest, kind)) for kind in (Kind.OCI_INDEX, Kind.DOCKER_LIST)):
-        return () if has_manifest(layout, repository, digest) else None
+        return () if _has_image(layout, repository, demand) else None
     index = read_manifest(layout, repository, digest)
-    if index is None or not index.offers(choice):
+    if index is None or not index.offers(demand.choice):
         return None
     below: list[Digest] = []
-    for child in index.chosen(choice):
+    for child in index.chosen(demand.choice):
         if not has_manifest(layout, repository, child.digest, child.size):
+            if child.digest in demand.lacking:
+                continue
             return None
-        deeper = held_children(layout, repository, child.digest, choice, suspects)
+        deeper = held_children(layout, repository, replace(demand, digest=child.digest), suspects)
         if deeper is None:
             return None
         below += (child.digest, *deeper)
     return tuple(dict.fromkeys(below))
+
+
+def _has_image(layout: Layout, repository: str, demand: Demand) -> bool:
+    if not demand.with_foreign:
+        return has_manifest(layout, repository, demand.digest)
+    manifest = read_manifest(layout, repository, demand.digest)
+    foreign = [blob for blob in manifest.blobs if blob.is_foreign] if manifest else []
+    return manifest is not None and len(survey(layout, repository, foreign).held) == len(foreign)
 
 
 def complete(layout: Layout, batch: Sequence[Completion]) -> list[bool]:

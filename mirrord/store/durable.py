@@ -7,6 +7,7 @@ the path and the reason; nothing here retries an fsync (after one failure the ke
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -20,9 +21,13 @@ from mirrord.errors import HostError
 DIRECTORY_MODE: Final = 0o755
 PRIVATE_MODE: Final = 0o700
 FILE_MODE: Final = 0o444
+PUBLIC_MODE: Final = 0o644
+"""Of files that are replaced, and that readers may see."""
 
 _SYNC_FILE_RANGE_WRITE = 2
 _TRIES = 5
+_FICLONE = 0x40049409
+_NO_SHARING = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EPERM})
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -299,6 +304,20 @@ def remove_tree(path: Path) -> None:
             shutil.rmtree(path)
         else:
             os.unlink(path)
+
+
+def share_blocks(source: int, target: int, path: Path) -> bool:
+    """Give the empty file ``target`` (its name is ``path``) the blocks of ``source``; False where they can't be shared.
+
+    Raises HostError where the filesystem can, and it failed.
+    """
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in _NO_SHARING:
+            return False
+        raise host_error("share blocks with", path, error) from error
+    return True
 
 
 def copy_file(source: Path, target: Path) -> None:

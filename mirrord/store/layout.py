@@ -16,6 +16,8 @@ from mirrord.oci.manifest import Kind
 CURRENT: Final = "current"
 MARK: Final = "root.json"
 LOCK: Final = "lock"
+CONTROL: Final = "control.sock"
+"""The control socket of the daemon that holds the root, or a symlink to it."""
 FORMAT: Final = 1
 """Version of this layout, in root.json."""
 
@@ -68,6 +70,11 @@ class Layout:
     def state(self) -> Path:
         """Private notes whose loss only costs time."""
         return self.root / "state"
+
+    @property
+    def status(self) -> Path:
+        """What is told of the mirror itself, as documents; public, outside of snapshots."""
+        return self.root / "status"
 
     @property
     def mark(self) -> Path:

@@ -21,6 +21,8 @@ T = TypeVar("T")
 _MODE = 0o600
 _IOV_MAX = 1024
 _CHUNK = 1 << 20
+_STEP = 64
+"""Chunks that are hashed in one call."""
 _WRITEBACK = 8 << 20
 """Bytes after which the kernel is asked to begin writing, so that the fsync at the end is short."""
 
@@ -36,8 +38,8 @@ class Partial:
     """A download in progress: what the registry room writes into. One at a time for a digest."""
 
     def __init__(self, layout: Layout, digest: Digest, size: int, run: Run) -> None:
+        self.digest = digest
         self._layout = layout
-        self._digest = digest
         self._size = size
         self._run = run
         self._path = layout.partial(digest)
@@ -66,6 +68,20 @@ class Partial:
     async def restart(self) -> None:
         """Forget all bytes. Raises HostError."""
         await self._call(self._restart)
+
+    async def clone(self, source: int) -> bool:
+        """Have all of an open file by sharing its blocks, and hash what is here then; False where that can't be.
+
+        Only with no bytes held. The file stays the other's: only its blocks are shared, and copied once one changes.
+        Raises HostError.
+        """
+        shared: list[bool] = []
+        await self._call(lambda: shared.append(durable.share_blocks(source, self._descriptor, self._path)))
+        hashed = -1
+        while shared[0] and hashed != self.offset:
+            hashed = self.offset
+            await self._call(self._hash_more)
+        return shared[0]
 
     async def finish(self) -> None:
         """Verify, make durable (B1), and move into the pool.
@@ -128,21 +144,28 @@ class Partial:
             durable.start_writeback(self._descriptor, self._flushed, self.offset - self._flushed)
             self._flushed = self.offset
 
+    def _hash_more(self) -> None:
+        with durable.host_errors("read", self._path):
+            for _ in range(_STEP):
+                chunk = os.pread(self._descriptor, _CHUNK, self.offset)
+                self._hasher.update(chunk)
+                self.offset += len(chunk)
+
     def _restart(self) -> None:
         with durable.host_errors("truncate", self._path):
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._hasher = self._digest.hasher()
+        self._hasher = self.digest.hasher()
         self.offset = self._flushed = 0
         self.resumed = False
 
     def _finish(self) -> None:
-        got = f"{self._digest.algorithm}:{self._hasher.hexdigest()}"
-        if self.offset != self._size or got != str(self._digest):
+        got = f"{self.digest.algorithm}:{self._hasher.hexdigest()}"
+        if self.offset != self._size or got != str(self.digest):
             held = self.offset
             self._restart()
             raise DigestMismatchError(
-                f"blob {self._digest}: expected {self._size} bytes with that digest, got {held} bytes with {got}"
+                f"blob {self.digest}: expected {self._size} bytes with that digest, got {held} bytes with {got}"
             )
         try:
             with durable.host_errors("set the mode of", self._path):
@@ -151,7 +174,7 @@ class Partial:
         except HostError:
             durable.unlink(self._path, missing_ok=True)
             raise
-        adopt(self._layout, self._path, self._digest, self._size)
+        adopt(self._layout, self._path, self.digest, self._size)
 
     def _close(self) -> None:
         if self._descriptor >= 0:

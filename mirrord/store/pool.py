@@ -31,6 +31,11 @@ def size_in_pool(layout: Layout, digest: Digest) -> int | None:
     return file_size(layout.pooled(digest))
 
 
+def begin_grace(layout: Layout, digest: Digest) -> None:
+    """Let a file of the pool that nothing links to yet count as new: its grace is counted from its ctime."""
+    durable.mend_mode(layout.pooled(digest), durable.FILE_MODE)
+
+
 def add_small(layout: Layout, files: Sequence[SmallFile]) -> None:
     """Put a batch into the pool: write all, make all durable (B1), then give names.
 

@@ -1,6 +1,8 @@
 """Reading a root from async code, without its lock: what is held, and whether it is complete."""
 
 import asyncio
+import contextlib
+import contextvars
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -8,7 +10,6 @@ from typing import TypeVar
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
-from mirrord.oci.platform import PlatformChoice
 from mirrord.store import content, durable
 from mirrord.store.layout import Layout
 from mirrord.store.reading import read_file
@@ -31,9 +32,19 @@ class Reader:
         """What counts as absent though it is there; None until somebody asks."""
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Run one blocking call on a worker thread. Raises HostError for an OSError that it does not deal with."""
+        """Run one blocking call on a worker thread. Raises HostError for an OSError that it does not deal with.
+
+        Who is cancelled meanwhile ends when the call has: whatever lock is held for it goes no sooner.
+        """
         with durable.any_host_error(self.layout.root):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+            work = self._threads.submit(contextvars.copy_context().run, call)  # its events belong to who asked
+            ended = asyncio.wrap_future(work)
+            try:
+                return await asyncio.shield(ended)
+            except asyncio.CancelledError:
+                if not work.cancel():  # it has begun
+                    await _outwaited(ended)
+                raise
 
     async def repositories(self) -> tuple[str, ...]:
         """The names served now."""
@@ -44,7 +55,7 @@ class Reader:
         return await self.run(lambda: self.tree.record(repository))
 
     async def held_children(
-        self, repository: str, images: Mapping[str, tuple[Digest, PlatformChoice]]
+        self, repository: str, images: Mapping[str, content.Demand]
     ) -> Mapping[str, tuple[Digest, ...]]:
         """By key, the manifests below each image that is complete (checked on the tree itself); others are left out.
 
@@ -55,7 +66,7 @@ class Reader:
             content.check_rooms(self.layout, repository)
             doubted = self._read_suspects().of(repository)
             found = {
-                key: content.held_children(self.layout, repository, *image, doubted) for key, image in images.items()
+                key: content.held_children(self.layout, repository, image, doubted) for key, image in images.items()
             }
             return {key: children for key, children in found.items() if children is not None}
 
@@ -88,3 +99,11 @@ class Reader:
             manifests = self.layout.manifests(repository)
             raise HostError(f"{path} is gone or damaged; remove what is left of it and {manifests}, and sync again")
         return found
+
+
+async def _outwaited(ended: "asyncio.Future[T]") -> None:
+    """Wait for ``ended`` however often that is cancelled."""
+    while not ended.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([ended])
+    ended.exception()  # nobody is left to hear it

@@ -21,10 +21,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:+ -]*")
 
 
 class Source(StrEnum):
-    """Who asked for an image: the config, or somebody's command (kept until `mirrord remove`)."""
+    """Who asked for an image: the config, somebody's command (kept until `mirrord remove`), or a bundle.
+
+    What a bundle brought is no config's to drop, nor a command's: the next bundle of its origin does.
+    """
 
     CONFIG = "config"
     COMMAND = "command"
+    LOAD = "load"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,10 @@ _OTHERS_MAY_NOT = 0o077
 """Of a room's mode, what is mended where it is more than was promised."""
 
 
+class InUseError(HostError):
+    """Another process is the root's writer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """A root held by this process as its one writer."""
@@ -121,7 +125,7 @@ def _locked(layout: Layout) -> Iterator[None]:
         except OSError as error:
             if error.errno not in {errno.EAGAIN, errno.EACCES}:
                 raise durable.host_error("lock", layout.root, error) from error
-            raise HostError(
+            raise InUseError(
                 f"{layout.root} is in use by {_holder(layout)}; there can be one writer at a time"
             ) from error
         yield
@@ -175,7 +179,8 @@ def _user(number: int) -> str:
 def rooms_of(layout: Layout) -> Mapping[Path, int]:
     """Every directory that a root has from its beginning, and its mode."""
     pool = layout.root / "pool"
-    public = (pool, pool / "sha256", pool / "sha512", layout.content, layout.generations, layout.snapshots)
+    rooms = (layout.content, layout.generations, layout.snapshots, layout.status)
+    public = (pool, pool / "sha256", pool / "sha512", *rooms)
     private = (layout.staging, layout.trash, layout.state)
     return dict.fromkeys(public, durable.DIRECTORY_MODE) | dict.fromkeys(private, durable.PRIVATE_MODE)
 

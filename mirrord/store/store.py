@@ -14,7 +14,7 @@ from typing import Protocol, Self, TypeVar
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
-from mirrord.store import content, pool, publish, rollback, sweep
+from mirrord.store import content, durable, pool, publish, rollback, sweep
 from mirrord.store.batches import Batches
 from mirrord.store.blocks import Block
 from mirrord.store.change import Brake, Change
@@ -66,6 +66,8 @@ class Store(Reader):
         super().__init__(root.layout, threads)
         self._reserve = reserve
         self._downloads: set[Partial] = set()
+        self._landings: dict[Digest, asyncio.Event] = {}
+        """Of each blob that is being downloaded, when that is over."""
         self._sequence = root.next_sequence
         self.may_delete = True
         """Whether the last swap is known to be durable: until then nothing may be deleted."""
@@ -95,17 +97,28 @@ class Store(Reader):
         return await self.run(lambda: pool.size_in_pool(self.layout, blob.digest) == blob.size)
 
     @contextlib.asynccontextmanager
-    async def download(self, blob: Descriptor) -> AsyncIterator[Partial]:
-        """A partial to stream a large blob into, its space promised. Raises HostError when the disk is too full."""
+    async def download(self, blob: Descriptor) -> AsyncIterator[Partial | None]:
+        """A partial to stream a large blob into, its space promised. Raises HostError when the disk is too full.
+
+        There is one of a digest at a time: None where another run has brought the blob meanwhile.
+        """
+        was_first = blob.digest not in self._landings
+        while (landing := self._landings.get(blob.digest)) is not None:
+            await landing.wait()
+        if not was_first and await self.in_pool(blob):
+            yield None
+            return
+        self._landings[blob.digest] = asyncio.Event()
         partial = Partial(self.layout, blob.digest, blob.size, self.run)
-        self._require_room(blob.size, f"blob {blob.digest}")
-        self._downloads.add(partial)
         try:
+            self._require_room(blob.size, f"blob {blob.digest}")
+            self._downloads.add(partial)
             await partial.open()
             yield partial
         finally:
             self._downloads.discard(partial)
             await partial.close()
+            self._landings.pop(blob.digest).set()
 
     async def complete(self, repository: str, manifest: Manifest, blobs: Sequence[Descriptor]) -> bool:
         """Make a manifest visible by digest: its blobs and children are there. False: bytes left the pool meanwhile."""
@@ -135,6 +148,11 @@ class Store(Reader):
         """Run a repair of snapshots and generations: nobody publishes meanwhile; what it publishes has that number."""
         async with self._publishing:
             return await self._as_next(call)
+
+    async def decide(self, call: Callable[[], T]) -> T:
+        """Run a change of what an operator decided (blocks, pins, a hold): nobody publishes or decides meanwhile."""
+        async with self._publishing:
+            return await self.run(call)
 
     async def publish(self, changes: Sequence[Change], reason: Reason, brake: Brake | None = None) -> Published:
         """Publish changes on top of what is served now, but for what a rollback holds. Raises BrakeError, HostError."""
@@ -217,11 +235,12 @@ class Store(Reader):
 
     async def remove_partials(self, keep: frozenset[Digest], *, only_expired: bool) -> None:
         """Remove partial downloads that nothing needs."""
-        names = frozenset(map(str, keep))
+        names = frozenset(map(str, keep | {partial.digest for partial in self._downloads}))
         await self.run(lambda: sweep.remove_partials(self.layout, names, only_expired=only_expired))
 
     def _require_room(self, size: int, what: str) -> None:
-        filesystem = os.statvfs(self.layout.staging)
+        with durable.host_errors("look at", self.layout.staging):
+            filesystem = os.statvfs(self.layout.staging)
         if filesystem.f_files and filesystem.f_favail < INODES_KEPT:
             raise HostError(
                 f"no room for {what}: {filesystem.f_favail} inodes are free on {self.layout.root}, and {INODES_KEPT} "

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mirrord.errors import HostError
 from mirrord.store import durable
-from mirrord.store.layout import CURRENT, LOCK, MARK, Layout, flat_name, generation_sequence, snapshot_sequence
+from mirrord.store.layout import CONTROL, CURRENT, LOCK, MARK, Layout, flat_name, generation_sequence, snapshot_sequence
 from mirrord.store.snapshot import read_snapshot, snapshot_names, unpublished
 
-_TEMPORARY = tuple(f".{name}." for name in (CURRENT, LOCK, MARK))
+_TEMPORARY = tuple(f".{name}." for name in (CONTROL, CURRENT, LOCK, MARK))
 
 PARTIAL_LIFETIME = 7 * 24 * 3600
 """Seconds after which a partial download that nobody resumed goes."""
@@ -26,9 +26,10 @@ def sweep(layout: Layout) -> int:
     for name in os.listdir(layout.root):
         if name.startswith(_TEMPORARY):
             durable.unlink(layout.root / name)
-    for name in os.listdir(layout.state):
-        if name.startswith("."):  # a note that was being replaced; notes' own names begin otherwise
-            durable.unlink(layout.state / name)
+    for room in (layout.state, layout.status):
+        for name in os.listdir(room):
+            if name.startswith("."):  # a note that was being replaced; notes' own names begin otherwise
+                durable.unlink(room / name)
     _empty_trash(layout)
     for entry in os.scandir(layout.staging):
         if entry.path not in {str(layout.trash), str(layout.quarantine)} and not _is_resumable(entry):

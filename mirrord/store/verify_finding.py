@@ -35,6 +35,11 @@ class Damage(StrEnum):
     UNREADABLE = "unreadable"
     """The host would not let it be read: its mode, or its disk."""
 
+    @property
+    def advice(self) -> str:
+        """What a person has to do where a repair can't; empty where one can."""
+        return _ADVICE.get(self, "")
+
 
 _ADVICE: Mapping[Damage, str] = {
     Damage.FOREIGN: "none of mirrord's: look at it, then move it out of the root",
@@ -70,7 +75,7 @@ class Finding:
     @property
     def advice(self) -> str:
         """What a person has to do where a repair can't; empty where one can."""
-        return _ADVICE.get(self.damage, "")
+        return self.damage.advice
 
     def document(self) -> dict[str, object]:
         """As `--json` prints it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from mirrord.errors import HostError
 from mirrord.store.blocks import read_blocks
 from mirrord.store.hold import read_hold, read_pins
-from mirrord.store.layout import CURRENT, FORMAT, LOCK, MARK, Layout, generation_sequence, snapshot_sequence
+from mirrord.store.layout import CONTROL, CURRENT, FORMAT, LOCK, MARK, Layout, generation_sequence, snapshot_sequence
 from mirrord.store.reading import MAX_MARK
 from mirrord.store.root import mark_of, rooms_of
 from mirrord.store.suspects import Suspects
@@ -18,8 +18,8 @@ from mirrord.store.verify_finding import Damage, Found
 from mirrord.store.verify_look import Eye, Place
 
 _ROOMS = frozenset({"pool", "staging", "content", "generations", "snapshots", "state", "status"})
-_OTHERS = frozenset({CURRENT, MARK, LOCK, "control.sock", "lost+found"})
-_TEMPORARY = re.compile(rf"\.(?:{CURRENT}|{LOCK}|{MARK})\.\w+".replace("root.json", r"root\.json"))
+_OTHERS = frozenset({CURRENT, MARK, LOCK, CONTROL, "lost+found"})
+_TEMPORARY = re.compile(rf"\.(?:{'|'.join(map(re.escape, (CONTROL, CURRENT, LOCK, MARK)))})\.\w+")
 _STAGED = re.compile(r"(?:sha256|sha512):[0-9a-f]+\S*\.(?:part|new|copy|link)|\.probe\.\w+|trash|quarantine")
 _NOTE = re.compile(r"\.?[a-z][a-z0-9_-]*\.jsonl?(?:\.\d+)?")
 _STRICT: dict[str, Callable[[Layout], object]] = {

@@ -1,12 +1,23 @@
 """What became of each image in a run, and the run as a whole: values, and the JSON that `--json` prints."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from mirrord.errors import BlockedError, DeferredError, HostError, MirrordError
 from mirrord.oci.digest import Digest
+from mirrord.sync.decide import RepositoryPlan
+
+_END_OF_NAME = re.compile("[:@ ]")
+"""What follows a repository in the name of an image: a tag, a digest, or the place of an entry."""
+
+
+def repository_in(name: str) -> str:
+    """The repository in the name of an image, as the mirror names both."""
+    return _END_OF_NAME.split(name, maxsplit=1)[0]
 
 
 class Status(StrEnum):
@@ -23,6 +34,7 @@ class Status(StrEnum):
     BLOCKED = "blocked"
     """An operator keeps it out."""
     DEFERRED = "deferred"
+    """The upstream asked to wait, or its new digest is cooling down: the next runs see to it."""
     FAILED = "failed"
 
 
@@ -37,6 +49,8 @@ class Outcome:
     previous: Digest | None = None
     error: MirrordError | None = None
     warning: str = ""
+    until: float | None = None
+    """When a new digest that is cooling down may be published: seconds since the epoch."""
 
     @classmethod
     def of_error(cls, name: str, error: MirrordError, previous: Digest | None = None) -> "Outcome":
@@ -45,6 +59,11 @@ class Outcome:
             return cls(name, Status.BLOCKED, previous, previous, warning=str(error))
         status = Status.DEFERRED if isinstance(error, DeferredError) else Status.FAILED
         return cls(name, status, previous, previous, error)
+
+    @property
+    def repository(self) -> str:
+        """The repository that it is of, as the mirror names it."""
+        return repository_in(self.name)
 
     def document(self) -> dict[str, object]:
         """As `--json` prints it."""
@@ -59,6 +78,8 @@ class Outcome:
             found["retry_after_seconds"] = round(self.error.seconds)
         if self.warning:
             found["warning"] = self.warning
+        if self.until is not None:
+            found["until"] = datetime.fromtimestamp(self.until, UTC).isoformat(timespec="seconds")
         return found
 
 
@@ -95,11 +116,22 @@ class Report:
     """Why complete images could not be published."""
     held: str = ""
     """The rollback that holds complete images back; empty where none does."""
+    withheld: Mapping[str, Outcome] = field(default_factory=dict)
+    """By group that is published together or not at all, and was not: the image that held it back."""
+    seconds_publishing: float = 0.0
+    plans: tuple[RepositoryPlan, ...] = ()
+    """What it was about, catalogs by what they came to."""
 
     @property
     def counts(self) -> Counter[Status]:
         """Images by what became of them."""
         return Counter(outcome.status for outcome in self.outcomes)
+
+    @property
+    def owners(self) -> Mapping[str, int]:
+        """Failed and deferred images by whose move it is."""
+        found = Counter(str(outcome.error.owner) for outcome in self.outcomes if outcome.error is not None)
+        return dict(sorted(found.items()))
 
     @property
     def is_host_at_fault(self) -> bool:
@@ -128,6 +160,7 @@ class Report:
             "blobs_linked": self.progress.blobs_linked,
             "bytes_linked": self.progress.bytes_linked,
             "held": self.held or None,
+            "withheld": {group: outcome.name for group, outcome in self.withheld.items()},
             "problem": None if self.problem is None else {"owner": str(self.problem.owner), "error": str(self.problem)},
             "images": [outcome.document() for outcome in self.outcomes],
         }

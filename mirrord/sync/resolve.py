@@ -1,21 +1,24 @@
 """Before anything is fetched: what a repository's rules select, what is held of it, and what the upstream says now."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from mirrord.config.images import Image, config_for, images_of
 from mirrord.config.select import needs_list
 from mirrord.errors import ConfigError, MirrordError, UpstreamError
 from mirrord.oci.digest import Digest
-from mirrord.oci.platform import PlatformChoice
 from mirrord.oci.reference import Reference, Repository
 from mirrord.registry.client import Registries
+from mirrord.store.content import Demand
 from mirrord.store.reader import Reader
 from mirrord.store.record import Held, Record, Source
 from mirrord.sync.decide import Decision, RepositoryPlan, decide
 from mirrord.sync.followers import Listing
+from mirrord.sync.memory import Memory
 from mirrord.sync.outcome import Status
+from mirrord.sync.tell import day
 
 _COMMAND = "command"
 """Where the rule of an image is written that somebody added by command."""
@@ -32,6 +35,8 @@ class Resolved:
     listing: Listing
     children: Mapping[str, tuple[Digest, ...]]
     """By tag or digest, the manifests below each image that is complete here."""
+    deleted: Mapping[str, str] = field(default_factory=dict)
+    """Tags that go because their upstream deleted them long enough ago, and since when."""
 
     def held(self, key: str | Digest) -> Held | None:
         """What is served under a tag or (of an image configured so) a digest."""
@@ -39,21 +44,26 @@ class Resolved:
             return None
         return self.record.tags.get(key) if isinstance(key, str) else self.record.digests.get(key)
 
+    def is_complete(self, key: str | Digest) -> bool:
+        """Whether all that is chosen of what is served under a tag or digest is here, and nothing else is on record."""
+        held, children = self.held(key), self.children.get(str(key))
+        return held is not None and children is not None and set(children) == set(held.children)
+
     def source(self, tag: str) -> Source:
         """Who asked for a tag: a command's tag stays a command's, until the config names it too."""
         image = self.decision.tags.get(tag)
         return Source.COMMAND if image is not None and image.where == _COMMAND else self.plan.source
 
 
-async def resolve(plan: RepositoryPlan, registries: Registries, reader: Reader) -> Resolved:
+async def resolve(plan: RepositoryPlan, registries: Registries, reader: Reader, memory: Memory) -> Resolved:
     """Decide what a run asks about one repository. A failing list fails only the images whose rules need it."""
     record = await reader.record(plan.name)
     upstream = plan.images[0].repository if plan.images else _upstream_of(plan, record)
     listing = Listing(registries, upstream)
     listed, failed = None, None
-    if any(needs_list(image.tags) for image in plan.images):
+    if any(needs_list(image.tags) for image in plan.images) and not plan.has_vanished:
         try:
-            listed = await listing.tags()
+            listed = await listing.listed()
         except MirrordError as error:
             failed = error
     if failed is None:
@@ -63,8 +73,9 @@ async def resolve(plan: RepositoryPlan, registries: Registries, reader: Reader) 
         decision = decide(replace(plan, images=helped, may_drop=False), None, record)
         decision.problems += [(image, failed) for image in plan.images if image not in helped]
     _add_images_of_commands(plan, upstream, record, decision)
-    children = await reader.held_children(plan.name, _choices(record, decision))
-    return Resolved(plan, upstream, record, decision, listing, children)
+    deleted = _let_go(plan, record, decision, memory)
+    children = await reader.held_children(plan.name, _demands(record, decision, memory.lacking(plan.name)))
+    return Resolved(plan, upstream, record, decision, listing, children, deleted)
 
 
 def _upstream_of(plan: RepositoryPlan, record: Record | None) -> Repository:
@@ -84,10 +95,38 @@ def _add_images_of_commands(
             decision.tags[tag] = replace(image, where=_COMMAND)
 
 
-def _choices(record: Record | None, decision: Decision) -> Mapping[str, tuple[Digest, PlatformChoice]]:
+def _let_go(plan: RepositoryPlan, record: Record | None, decision: Decision, memory: Memory) -> Mapping[str, str]:
+    """Drop the tags that the upstream's list has lacked for longer than a person allows."""
+    deleted: dict[str, str] = {}
+    for tag in list(decision.gone):
+        since = memory.missing.since(plan.name, tag)
+        held = record.tags.get(tag) if record else None
+        if held is not None and is_overdue(plan, held, since, memory):
+            deleted[tag] = day(since)
+            decision.dropped_tags.add(tag)
+            del decision.gone[tag]
+    return deleted
+
+
+def is_overdue(plan: RepositoryPlan, held: Held, since: float, memory: Memory) -> bool:
+    """Whether a held tag that its upstream has lacked ``since`` then may go now."""
+    is_patient = memory.patience is None or time.time() - since < memory.patience
+    return plan.may_drop and held.source is plan.source and not is_patient
+
+
+def _demands(record: Record | None, decision: Decision, lacking: frozenset[Digest]) -> Mapping[str, Demand]:
     tags = record.tags if record else {}
-    held = {tag: (tags[tag].digest, image.platforms) for tag, image in decision.tags.items() if tag in tags}
-    return held | {str(digest): (digest, image.platforms) for digest, image in decision.digests.items()}
+    wanted = {tag: (tags[tag].digest, image) for tag, image in decision.tags.items() if tag in tags}
+    wanted |= {str(digest): (digest, image) for digest, image in decision.digests.items()}
+    return {
+        key: Demand(
+            digest,
+            image.platforms,
+            lacking if image.missing_children == "keep" else frozenset(),
+            with_foreign=image.foreign_layers == "follow",
+        )
+        for key, (digest, image) in wanted.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +142,13 @@ async def look_at_tag(found: Resolved, registries: Registries, tag: str, image: 
 
     COMPLETED: the digest is the one held, but not all that is chosen of it is there. Raises MirrordError.
     """
-    held, children = found.held(tag), found.children.get(tag)
-    is_complete = held is not None and children is not None and set(children) == set(held.children)
+    held, is_complete = found.held(tag), found.is_complete(tag)
     if held and is_complete and any(fnmatchcase(tag, pattern) for pattern in image.immutable):
         return Look(Status.UNCHANGED, held.digest)
+    known = await found.listing.known_digest(tag, len(found.decision.tags)) if is_complete else None
+    if held and known == held.digest:
+        check_pin(image, tag, known)
+        return Look(Status.UNCHANGED, known)
     head = await registries.head_manifest(found.upstream, tag)
     digest = head.digest or (await registries.get_manifest(found.upstream, tag)).digest
     check_pin(image, tag, digest)
@@ -119,11 +161,9 @@ async def look_at_tag(found: Resolved, registries: Registries, tag: str, image: 
 
 def look_at_digest(found: Resolved, digest: Digest) -> Look:
     """Compare an image configured by digest with what is held: no request, it can't change."""
-    held, children = found.held(digest), found.children.get(str(digest))
-    if held is None:
+    if found.held(digest) is None:
         return Look(Status.ADDED, digest)
-    is_complete = children is not None and set(children) == set(held.children)
-    return Look(Status.UNCHANGED if is_complete else Status.COMPLETED, digest)
+    return Look(Status.UNCHANGED if found.is_complete(digest) else Status.COMPLETED, digest)
 
 
 def check_pin(image: Image, tag: str, digest: Digest) -> None:

@@ -5,24 +5,30 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
+from mirrord.config.groups import groups_of
+from mirrord.config.images import images_of
 from mirrord.config.model import Config
 from mirrord.errors import HostError, MirrordError
+from mirrord.registry.abilities import Abilities
 from mirrord.registry.client import Registries
+from mirrord.registry.shared import Shared
 from mirrord.store.blocks import read_blocks
 from mirrord.store.change import Brake
-from mirrord.store.hold import Hold
 from mirrord.store.reader import Reader
-from mirrord.store.snapshot import Reason, UndurableError
 from mirrord.store.store import Store
+from mirrord.sync.catalog import expand
 from mirrord.sync.decide import RepositoryPlan
-from mirrord.sync.notes import Notes
-from mirrord.sync.outcome import Outcome, Progress, Report, Status
+from mirrord.sync.foresee import foresee
+from mirrord.sync.memory import Memory
+from mirrord.sync.notes import Notes, load_abilities, save_abilities
+from mirrord.sync.outcome import Outcome, Progress, Report
+from mirrord.sync.publisher import Publisher, Together
 from mirrord.sync.repository import RepositoryRun, Tools
-from mirrord.sync.resolve import look_at_digest, look_at_tag, resolve
+from mirrord.sync.resolve import resolve
 from mirrord.sync.transfer import Transfer
 
 _log = structlog.get_logger()
@@ -33,94 +39,62 @@ _REPOSITORIES = 64
 """Repositories in work at once."""
 
 
-@dataclass(slots=True)
-class _Publisher:
-    """Publishes what is complete of all repositories together, one publication at a time."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run is asked to do."""
 
-    store: Store
-    run_id: str
-    text: str
-    brake: Brake | None
-    held: Hold | None = None
-    """The rollback that kept changes from being published, the last time they were asked for."""
-    doubt: UndurableError | None = None
-    """What is served and may be undone by a power cut: nothing that follows makes that sure again."""
-    runs: list[RepositoryRun] = field(default_factory=list)
-    snapshots: list[str] = field(default_factory=list)
-    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+    plans: Sequence[RepositoryPlan]
+    reason: str
+    """Whose word it is: what its snapshots say."""
+    brake: Brake | None = None
 
-    async def publish(self) -> None:
-        """Publish what is ready now, if that changes anything. Raises HostError."""
-        async with self._one:
-            changes = [(run, run.pending()) for run in self.runs]
-            changes = [(run, change) for run, change in changes if not change.is_empty]
-            if not changes:
-                return
-            begun = time.monotonic()
-            reason = Reason(self.run_id, self.text)
-            try:
-                done = await self.store.publish([change for _, change in changes], reason, self.brake)
-            except UndurableError as error:
-                self.doubt = error
-                raise
-            self.held = done.hold if done.held else None
-            for run, change in changes:
-                if change.name not in done.held:
-                    run.published(change)
-            publication = done.publication
-            if publication is None:
-                return
-            self.snapshots.append(publication.snapshot)
-            _log.info(
-                "snapshot.published",
-                snapshot=publication.snapshot,
-                repositories=publication.repositories,
-                tags=publication.tags,
-                changed=len(publication.changed),
-                removed=len(publication.removed),
-                seconds=round(time.monotonic() - begun, 3),
-            )
 
-    async def publish_every(self, seconds: float) -> None:
-        """Publish now and then, until cancelled; a failure is told, and the end of the run tries again."""
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await self.publish()
-            except MirrordError as error:  # the brake, too
-                _log.error("publication.failed", owner=str(error.owner), error=str(error))
+class Upstreams:
+    """The upstreams of all runs of one process, within one set of limits; to be used in one event loop."""
+
+    def __init__(self, config: Config) -> None:
+        self._shared = Shared(config.limits)
+
+    def open(self, config: Config, abilities: Abilities) -> Registries:
+        """The registries as one run asks them; ``abilities`` are what is known of them."""
+        return Registries(config.registries, config.limits, abilities=abilities, shared=self._shared)
 
 
 async def run_sync(
-    config: Config,
-    plans: Sequence[RepositoryPlan],
-    store: Store,
-    progress: Progress,
-    reason: str,
-    brake: Brake | None = None,
+    config: Config, order: Order, store: Store, progress: Progress, upstreams: Upstreams | None = None
 ) -> Report:
-    """Carry out ``plans``: complete, publish (unless ``brake`` stops it), report. Failures are in the report."""
+    """Carry out an order: complete, publish (unless its brake stops that), report. Failures are in the report."""
+    plans = order.plans
     begun = time.monotonic()
     run_id = secrets.token_hex(4)
     with structlog.contextvars.bound_contextvars(run_id=run_id):
-        _log.info("run.started", repositories=len(plans), reason=reason)
-        publisher = _Publisher(store, run_id, reason, brake)
-        async with Registries(config.registries, config.limits) as registries:
+        _log.info("run.started", repositories=len(plans), reason=order.reason)
+        publisher = Publisher(store, run_id, order.reason, order.brake, Together(groups_of(config), plans))
+        abilities = await store.run(lambda: load_abilities(store.layout))
+        async with (upstreams or Upstreams(config)).open(config, abilities) as registries:
             tools = Tools(
                 registries,
                 store,
                 Transfer(registries, store, progress),
                 progress,
                 await store.run(lambda: Notes.load(store.layout)),
+                await store.run(lambda: Memory.load(store.layout, config)),
                 await store.run(lambda: read_blocks(store.layout)),
                 asyncio.Semaphore(config.limits.concurrency * _IMAGES_PER_REQUEST),
             )
             async with _ticking(publisher, config.publish_every), contextlib.AsyncExitStack() as locks:
-                failed = await _work_on_all(tools, plans, publisher, locks)
+                expansion = await expand(plans, registries, store, config)
+                publisher.together = Together(groups_of(config), expansion.plans, expansion.failed)
+                failed = [outcome for _, outcome in expansion.failed]
+                for outcome in failed:
+                    tools.teller.tell(outcome)
+                failed += await _work_on_all(tools, expansion.plans, publisher, locks)
+                tools.teller.tell_rest()
                 problem = await _finish(publisher, tools)
             requests = registries.counters.requests
+        await _keep(abilities, store)
         outcomes = [*failed, *(outcome for run in publisher.runs for outcome in run.outcomes)]
-        is_whole = all(plan.may_drop for plan in plans) and not any(outcome.error for outcome in outcomes)
+        is_whole = _is_all(config, plans) and not any(outcome.error for outcome in outcomes)
         await _tidy(tools, only_expired=not is_whole)
         report = Report(
             run_id,
@@ -131,9 +105,18 @@ async def run_sync(
             progress,
             problem=problem,
             held=str(publisher.held) if publisher.held else "",
+            withheld=publisher.together.withheld,
+            seconds_publishing=publisher.seconds,
+            plans=tuple(expansion.plans),
         )
         _tell(report)
         return report
+
+
+def _is_all(config: Config, plans: Sequence[RepositoryPlan]) -> bool:
+    """Whether ``plans`` are about all of the config: else others may need downloads that these do not."""
+    planned = {plan.name for plan in plans if plan.may_drop and plan.only is None}
+    return planned.issuperset(image.local_name for image in images_of(config))
 
 
 async def dry_run(config: Config, plans: Sequence[RepositoryPlan], reader: Reader, progress: Progress) -> Report:
@@ -142,46 +125,25 @@ async def dry_run(config: Config, plans: Sequence[RepositoryPlan], reader: Reade
     outcomes: list[Outcome] = []
     slots = asyncio.Semaphore(config.limits.concurrency)
     async with Registries(config.registries, config.limits) as registries:
+        memory = await reader.run(lambda: Memory.load(reader.layout, config))
+        expansion = await expand(plans, registries, reader, config)
+        outcomes += [outcome for _, outcome in expansion.failed]
 
         async def look(plan: RepositoryPlan) -> None:
             async with slots:
-                outcomes.extend(await _foresee(plan, registries, reader, progress))
+                outcomes.extend(await foresee(plan, registries, reader, memory))
+                progress.images_done += 1
 
         async with asyncio.TaskGroup() as tasks:
-            for plan in plans:
+            for plan in expansion.plans:
                 tasks.create_task(look(plan))
         requests = registries.counters.requests
     ordered = tuple(sorted(outcomes, key=lambda outcome: outcome.name))
     return Report("", ordered, (), time.monotonic() - begun, requests, progress, dry=True)
 
 
-async def _foresee(plan: RepositoryPlan, registries: Registries, reader: Reader, progress: Progress) -> list[Outcome]:
-    try:
-        found = await resolve(plan, registries, reader)
-    except MirrordError as error:
-        return [Outcome.of_error(plan.name, error)]
-    decision = found.decision
-    outcomes = [Outcome.of_error(f"{plan.name} ({image.where})", error) for image, error in decision.problems]
-    outcomes += [Outcome(f"{plan.name}:{tag}", Status.KEPT) for tag in decision.gone]
-    outcomes += [Outcome(f"{plan.name}:{tag}", Status.REMOVED) for tag in decision.dropped_tags]
-    outcomes += [Outcome(f"{plan.name}@{digest}", Status.REMOVED) for digest in decision.dropped_digests]
-    for tag, image in decision.tags.items():
-        name, held = f"{plan.name}:{tag}", found.held(tag)
-        try:
-            look = await look_at_tag(found, registries, tag, image)
-        except MirrordError as error:
-            outcomes.append(Outcome.of_error(name, error))
-        else:
-            outcomes.append(Outcome(name, look.status, look.digest, held.digest if held else None))
-        progress.images_done += 1
-    for digest in decision.digests:
-        look = look_at_digest(found, digest)
-        outcomes.append(Outcome(f"{plan.name}@{digest}", look.status, digest))
-    return outcomes
-
-
 @contextlib.asynccontextmanager
-async def _ticking(publisher: _Publisher, seconds: float) -> AsyncIterator[None]:
+async def _ticking(publisher: Publisher, seconds: float) -> AsyncIterator[None]:
     ticker = asyncio.create_task(publisher.publish_every(seconds))
     try:
         yield
@@ -191,23 +153,30 @@ async def _ticking(publisher: _Publisher, seconds: float) -> AsyncIterator[None]
 
 
 async def _work_on_all(
-    tools: Tools, plans: Sequence[RepositoryPlan], publisher: _Publisher, locks: contextlib.AsyncExitStack
+    tools: Tools, plans: Sequence[RepositoryPlan], publisher: Publisher, locks: contextlib.AsyncExitStack
 ) -> list[Outcome]:
-    """Work on every repository; its lock is held from the first look until the run's last publication is over."""
+    """Work on every repository; all locks are held from the first look until the run's last publication is over.
+
+    They are taken in one order, so that runs about the same repositories wait for one another, and never both.
+    """
     failed: list[Outcome] = []
     slots = asyncio.Semaphore(_REPOSITORIES)
+    for name in sorted(plan.name for plan in plans):
+        await locks.enter_async_context(tools.store.repository_lock(name))
 
     async def work(plan: RepositoryPlan) -> None:
         async with slots:
-            await locks.enter_async_context(tools.store.repository_lock(plan.name))
             try:
-                found = await resolve(plan, tools.registries, tools.store)
+                found = await resolve(plan, tools.registries, tools.store, tools.memory)
             except MirrordError as error:
-                failed.append(Outcome.of_error(plan.name, error))
+                failed.append(outcome := Outcome.of_error(plan.name, error))
+                tools.teller.tell(outcome)
+                publisher.together.done(plan, [outcome])
                 return
             run = RepositoryRun(tools, found)
             publisher.runs.append(run)
             await run.run()
+            publisher.together.done(plan, run.outcomes)
 
     async with asyncio.TaskGroup() as tasks:
         for plan in plans:
@@ -215,7 +184,7 @@ async def _work_on_all(
     return failed
 
 
-async def _finish(publisher: _Publisher, tools: Tools) -> MirrordError | None:
+async def _finish(publisher: Publisher, tools: Tools) -> MirrordError | None:
     """The last publication; what fails it is the run's problem: complete images stay on disk for the next run."""
     problem: MirrordError | None = None
     try:
@@ -226,9 +195,18 @@ async def _finish(publisher: _Publisher, tools: Tools) -> MirrordError | None:
         problem = error
     try:
         await tools.store.run(lambda: tools.notes.save(tools.store.layout))
+        await tools.store.run(lambda: tools.memory.save(tools.store.layout))
     except HostError as error:  # it costs the next run a look more
         _log.warning("notes.not_saved", owner=str(error.owner), error=str(error))
     return problem
+
+
+async def _keep(abilities: Abilities, store: Store) -> None:
+    """Keep what was found out about the upstreams; losing it costs the next run some requests."""
+    try:
+        await store.run(lambda: save_abilities(store.layout, abilities))
+    except HostError as error:
+        _log.warning("notes.not_saved", owner=str(error.owner), error=str(error))
 
 
 async def _tidy(tools: Tools, *, only_expired: bool) -> None:
@@ -245,6 +223,8 @@ def _tell(report: Report) -> None:
         images=len(report.outcomes),
         **{str(status): count for status, count in report.counts.items()},
         snapshots=list(report.snapshots),
+        failed_by_owner=report.owners,
+        seconds_publishing=round(report.seconds_publishing, 3),
         requests=report.requests,
         bytes_fetched=report.progress.bytes_fetched,
         bytes_linked=report.progress.bytes_linked,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from mirrord.errors import DigestMismatchError, MirrordError
+from mirrord.errors import DigestMismatchError, MirrordError, NetworkError, NotFoundError, UpstreamError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor
 from mirrord.oci.reference import Repository
@@ -18,6 +18,9 @@ _log = structlog.get_logger()
 
 SMALL_AT_ONCE = 48
 """Small blobs that are fetched or wait for their batch at once: a slow disk must not fill the memory with them."""
+
+MAX_URLS = 8
+"""Places elsewhere that are tried for one layer."""
 
 
 class Transfer:
@@ -63,18 +66,35 @@ class Transfer:
             landed.set()
 
     async def _fetch(self, repository: Repository, blob: Descriptor) -> None:
+        """From the registry, else (a layer that lives elsewhere) from the first of its ``urls`` that gives it."""
+        try:
+            await self._fetch_from(repository, blob)
+        except NotFoundError as error:
+            failed: MirrordError = error
+            for url in blob.urls[:MAX_URLS]:
+                try:
+                    await self._fetch_from(repository, blob, url)
+                    break
+                except (UpstreamError, NetworkError) as failure:
+                    failed = failure
+            else:
+                raise failed from None
+
+    async def _fetch_from(self, repository: Repository, blob: Descriptor, url: str = "") -> None:
         if blob.size < SMALL:
             async with self._in_memory:
-                content = await self._registries.get_blob(repository, blob)
+                content = await self._registries.get_blob(repository, blob, url)
                 self._progress.bytes_fetched += len(content)
                 await self._store.add_small(blob.digest, content)
         else:
             async with self._store.download(blob) as partial:
-                await self._stream(repository, blob, partial)
+                if partial is None:
+                    return
+                await self._stream(repository, blob, partial, url)
         self._progress.blobs_fetched += 1
         _log.debug("blob.fetched", repository=str(repository), digest=str(blob.digest), bytes=blob.size)
 
-    async def _stream(self, repository: Repository, blob: Descriptor, partial: Partial) -> None:
+    async def _stream(self, repository: Repository, blob: Descriptor, partial: Partial, url: str) -> None:
         """Stream until the store has verified it. A resumed download that does not match proves nothing: begin again.
 
         A fresh one that does not match is fetched once more, then it is the upstream's to mend.
@@ -85,7 +105,7 @@ class Transfer:
         attempts_left = 2 if partial.resumed else 1
         sink = _Counted(partial, self._progress)
         while True:
-            await self._registries.fetch_blob(repository, blob, sink)
+            await self._registries.fetch_blob(repository, blob, sink, url)
             try:
                 return await partial.finish()
             except DigestMismatchError as error:

@@ -42,6 +42,16 @@ class Part:
     platforms: tuple[Platform, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of an image is wanted beyond what everybody wants of it."""
+
+    keeps_lacking: bool = False
+    """Whether an index is taken whose upstream itself lacks a part of it."""
+    with_foreign: bool = False
+    """Whether layers that are to be had elsewhere come too."""
+
+
 @dataclass(slots=True)
 class _Met:
     """How many entries of indexes the walk of one image has met."""
@@ -53,13 +63,14 @@ class _Met:
 class _Place:
     """Where in an image a walk is."""
 
+    extent: Extent = field(default_factory=Extent)
     depth: int = 0
     met: _Met = field(default_factory=_Met)
 
     @property
     def below(self) -> "_Place":
         """One index deeper."""
-        return _Place(self.depth + 1, self.met)
+        return _Place(self.extent, self.depth + 1, self.met)
 
     def enter(self, index: str, entries: int) -> None:
         """Take note of an index with so many ``entries``. Raises InvalidManifestError where that is too much."""
@@ -82,13 +93,17 @@ class Walk:
     """The repository's name on the mirror."""
     upstream: Repository
     blocks: Blocks = field(default_factory=Blocks)
+    lacking: dict[Digest, bool] = field(default_factory=dict)
+    """Parts of indexes that were asked for where such may be lacking, and whether the upstream lacks them."""
 
-    async def complete(self, manifest: Manifest, choice: PlatformChoice, source: Source) -> Held:
+    async def complete(
+        self, manifest: Manifest, choice: PlatformChoice, source: Source, extent: Extent | None = None
+    ) -> Held:
         """Have all of ``manifest`` that is chosen, durable and visible by digest; give its record.
 
         Raises MirrordError: then the manifest is not visible (children that were completed are, and stay).
         """
-        part = await self._complete(manifest, choice, _Place())
+        part = await self._complete(manifest, choice, _Place(extent or Extent()))
         return Held(
             digest=manifest.digest,
             kind=manifest.kind,
@@ -105,7 +120,7 @@ class Walk:
             raise BlockedError(f"{blocked.what} is blocked since {blocked.since}: {blocked.why or 'no reason given'}")
         if manifest.kind.is_index:
             return await self._complete_index(manifest, choice, place)
-        blobs = [blob for blob in manifest.blobs if not blob.is_foreign]
+        blobs = [blob for blob in manifest.blobs if place.extent.with_foreign or not blob.is_foreign]
         found = await self.store.survey(self.name, blobs)
         await _all(self.transfer.bring, [(self.upstream, blob) for blob in (*found.pooled, *found.absent)])
         await self._link(manifest, [*found.pooled, *found.absent])
@@ -120,15 +135,20 @@ class Walk:
             offered = sorted({str(c.platform) for c in manifest.children if c.platform})
             shown = ", ".join(offered[:_SHOWN]) + (" and more" if len(offered) > _SHOWN else "")
             raise ConfigError(f"{self.upstream}@{manifest.digest} has none of the platforms {choice}; it has {shown}")
-        parts = await _all(self._complete_child, [(manifest, child, choice, place.below) for child in chosen])
+        found: list[Part | None] = await _all(
+            self._complete_child, [(manifest, child, choice, place.below) for child in chosen]
+        )
+        here = [(child, part) for child, part in zip(chosen, found, strict=True) if part is not None]
+        if chosen and not here:
+            raise UpstreamError(f"{self.upstream}@{manifest.digest}: the upstream lacks every part of it")
         await self._link(manifest, [])
         sizes = {manifest.digest: len(manifest.raw)}
-        for part in parts:
+        for _, part in here:
             sizes |= part.sizes
-        below = [digest for child, part in zip(chosen, parts, strict=True) for digest in (child.digest, *part.children)]
+        below = [digest for child, part in here for digest in (child.digest, *part.children)]
         platforms = [
             platform
-            for child, part in zip(chosen, parts, strict=True)
+            for child, part in here
             for platform in ((child.platform,) if child.platform else part.platforms)
             if not platform.is_unknown
         ]
@@ -136,25 +156,32 @@ class Walk:
 
     async def _complete_child(
         self, parent: Manifest, child: Descriptor, choice: PlatformChoice, place: "_Place"
-    ) -> Part:
+    ) -> Part | None:
+        """One entry of an index; None where the upstream lacks it, and may."""
         held = await self.store.read_manifest(self.name, child.digest)
         is_suspect = self.store.is_suspect(self.name, child.digest)
-        if held is not None and not held.kind.is_index and not is_suspect:  # present is complete
+        wants_more = place.extent.with_foreign and held is not None and any(blob.is_foreign for blob in held.blobs)
+        if held is not None and not held.kind.is_index and not is_suspect and not wants_more:  # present is complete
             blobs = [blob for blob in held.blobs if not blob.is_foreign]
             platform = None if child.platform else await self._platform_of(held)
             sizes = {blob.digest: blob.size for blob in blobs} | {held.digest: len(held.raw)}
             return Part(sizes, platforms=(platform,) if platform else ())
-        return await self._complete(held or await self._get_child(parent, child), choice, place)
+        manifest = held or await self._get_child(parent, child, place)
+        return None if manifest is None else await self._complete(manifest, choice, place)
 
-    async def _get_child(self, parent: Manifest, child: Descriptor) -> Manifest:
+    async def _get_child(self, parent: Manifest, child: Descriptor, place: "_Place") -> Manifest | None:
         try:
             manifest = await self.registries.get_manifest(self.upstream, child.digest)
         except NotFoundError as error:
+            if place.extent.keeps_lacking:
+                self.lacking[child.digest] = True
+                return None
             platform = f" ({child.platform})" if child.platform else ""
             raise UpstreamError(
                 f"{self.upstream.host} lists {child.digest}{platform} in {self.upstream}@{parent.digest}, but does not "
-                "have it; choose other platforms, or ask its publisher"
+                "have it; choose other platforms, or take it without (missing_children: keep)"
             ) from error
+        self.lacking[child.digest] = False
         if len(manifest.raw) != child.size:
             raise InvalidManifestError(
                 f"{self.upstream}@{parent.digest} says {child.size} bytes for {child.digest}, "

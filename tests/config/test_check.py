@@ -60,10 +60,6 @@ def test_check_says_what_it_understood(tmp_path: Path, mirrord: Command) -> None
         "",
         "Group g (every 1h, all or nothing)",
         "  busybox  tag latest, from docker.io/library/busybox",
-        "",
-        "Warnings",
-        "  mirrord.yaml:7: groups[0].schedule: not built yet: it has no effect",
-        "  mirrord.yaml:7: groups[0].together: not built yet: it has no effect",
     ]
 
 
@@ -84,7 +80,6 @@ def test_check_prints_one_json_document(tmp_path: Path, mirrord: Command) -> Non
         "platforms": "linux/amd64",
         "where": "mirrord.yaml:3",
     }
-    assert len(document["warnings"]) == 2
 
 
 def test_check_ends_with_2_and_every_error(tmp_path: Path, mirrord: Command) -> None:
@@ -103,14 +98,6 @@ def test_check_without_a_config_says_where_it_looked(mirrord: Command) -> None:
     status, _, err = mirrord("check")
     assert status == 2
     assert err.startswith("mirrord: config: there is no config: --config and $MIRRORD_CONFIG name none, ")
-
-
-def test_check_online_is_not_built_yet(tmp_path: Path, mirrord: Command) -> None:
-    """What does not work says so, and does not pass for a check."""
-    write_config(tmp_path, CONFIG)
-    status, _, err = mirrord("check", "--online")
-    assert status == 2
-    assert "not built yet" in err
 
 
 def test_config_show_prints_yaml_or_json(tmp_path: Path, mirrord: Command) -> None:

@@ -108,3 +108,13 @@ def test_the_schema_says_what_each_key_means() -> None:
     assert schema["properties"]["publish_every"]["default"] == "5m"
     assert schema["$defs"]["ImageConfig"]["anyOf"][0] == {"type": "string"}
     assert set(schema["properties"]) == set(Config.model_fields)
+
+
+def test_the_recipes_for_tags_are_right(tmp_path: Path) -> None:
+    """What the page about choosing tags shows can be pasted into a config."""
+    page = (PROJECT / "docs" / "how-to" / "choosing-tags.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        content = block if block.startswith("images:") else f"images:\n{block}"
+        assert images_of(config_of(tmp_path, content))

@@ -24,7 +24,7 @@ MISTAKES = {
     ),
     "schedule of an image": (
         "images: [{name: nginx, schedule: '@daily'}]",
-        ["1: images[0].schedule: unknown key here; it belongs in defaults or in groups or in verify"],
+        ["1: images[0].schedule: unknown key here; it belongs in defaults or in groups or in retention or in verify"],
     ),
     "key that is like nothing": (
         IMAGES + "log: {colour: blue}",

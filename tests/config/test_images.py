@@ -7,7 +7,7 @@ from support.configs import config_of
 
 from mirrord.config.images import Image, config_for, images_of
 from mirrord.config.model import Config, RegistryConfig
-from mirrord.errors import ConfigError
+from mirrord.errors import ConfigError, InvalidReferenceError
 from mirrord.oci.reference import Repository
 
 D = "sha256:" + "a" * 64
@@ -139,16 +139,38 @@ def test_the_command_line_makes_a_config_of_its_own(tmp_path: Path) -> None:
     assert lines[2].startswith("command line: 'Alpine' is not a repository name")
 
 
-def test_what_is_not_built_yet_fails_its_image_in_words() -> None:
-    """An image by catalog or by a rule that is not built says so when it is asked to be mirrored."""
-    catalog, plain = images_of(config_for(["harbor.lan/team/*", "nginx"], None))
-    assert catalog.repository == Repository("harbor.lan", "team/*")
-    with pytest.raises(ConfigError, match=r"harbor.lan/team/.*images by catalog are not built yet"):
-        catalog.require_built()
-    plain.require_built()
-    (ruled,) = images_of(Config.model_validate({"images": [{"name": "nginx", "tags": {"semver": ">=1"}}]}))
-    with pytest.raises(ConfigError, match="nginx: tag rules by semver are not built yet"):
-        ruled.require_built()
+def test_a_catalog_covers_what_is_below_its_prefix() -> None:
+    """Its own repositories, at any depth, and no other's; each becomes an image by the catalog's rules."""
+    catalog, plain = images_of(config_for(["harbor.lan:5000/team/*", "nginx"], None))
+    covered = Repository("harbor.lan:5000", "team/deep/app")
+    assert catalog.covers(covered)
+    for host, path in (("harbor.lan", "team/app"), ("harbor.lan:5000", "teams/app"), ("harbor.lan:5000", "team")):
+        assert not catalog.covers(Repository(host, path))
+    assert not plain.covers(plain.repository)
+    member = catalog.member(covered)
+    assert (member.local_name, member.tags, member.is_catalog) == (
+        "harbor.lan_5000/team/deep/app",
+        catalog.tags,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("served_as", "pattern", "name"), [("lab", "lab/team/*", "lab/team/app"), ("", "team/*", "team/app")]
+)
+def test_a_catalogs_registry_may_have_another_name(served_as: str, pattern: str, name: str) -> None:
+    """`as:` of the registry holds for what its catalog brings."""
+    config = {"images": ["harbor.lan/team/*"], "registries": {"harbor.lan": {"as": served_as}}}
+    (catalog,) = images_of(Config.model_validate(config))
+    assert catalog.local_name == pattern
+    assert catalog.member(Repository("harbor.lan", "team/app")).local_name == name
+
+
+def test_a_name_that_a_catalog_brings_and_that_can_be_none_is_refused() -> None:
+    """A repository too deep for the mirror is an error of itself."""
+    (catalog,) = images_of(config_for(["harbor.lan/*"], None))
+    with pytest.raises(InvalidReferenceError, match="can't be a name on the mirror"):
+        catalog.member(Repository("harbor.lan", "a/b/c/d/e/f/g/h/i/j"))
 
 
 @pytest.mark.parametrize(

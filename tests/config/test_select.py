@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.versions import SELECTIONS
 
 from mirrord.config.rules import TagRule
 from mirrord.config.select import needs_list, select
@@ -70,20 +71,79 @@ def test_only_literal_tags_need_no_list(written: list[object], needed: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("written", "names"),
+    ("tags", "rule", "selected"), SELECTIONS, ids=[f"{tags[-2]}-{rule}" for tags, rule, _ in SELECTIONS]
+)
+def test_a_rule_selects_what_a_person_would_of_a_real_list(
+    tags: tuple[str, ...], rule: dict[str, object], selected: str
+) -> None:
+    """Ranges, variants, pre-releases, newest and exclude, on lists as upstreams have them, whatever their order."""
+    wanted = tuple(sorted(selected.split()))
+    assert select(rules(rule), tags).tags == wanted
+    assert select(rules(rule), tags[::-1]).tags == wanted
+
+
+def test_equal_versions_have_an_order() -> None:
+    """Of 1.2, v1.2, 1.2.0 and v1.2.0 the newest are always the same ones: more numbers, then without v."""
+    tags = ["v1.2", "1.2.0", "1.2", "v1.2.0"]
+    assert select(rules({"newest": "2"}), tags).tags == ("1.2.0", "v1.2.0")
+    assert select(rules({"newest": "1"}), tags).tags == ("1.2.0",)
+    assert select(rules({"newest": "2"}), tags).outranked == ("1.2", "v1.2")
+
+
+def test_several_rules_are_each_applied_by_itself() -> None:
+    """What one rule outranks or refuses may be another's; what all outrank is given back, newest first."""
+    found = select(rules({"regex": r"3\.\d+", "newest": "1"}, "edge", {"semver": "3.8"}), LIST)
+    assert found.tags == ("3.11", "3.8", "edge")
+    assert found.outranked == ("3.10", "3.9")
+
+
+@pytest.mark.parametrize(
+    ("tag", "reason"),
     [
-        ({"semver": ">=2", "newest": 5}, "semver, newest"),
-        ({"regex": "x"}, "regex"),
-        ({"suffix": "-alpine"}, "suffix"),
-        ({"newest": 1, "by": "pushed"}, "newest, by"),
-        ({"glob": "1*", "prerelease": "true"}, "prerelease"),
+        ("v1.2.3", "versions >=1.1 <3, the 2 newest by version, except *-bad*, v1.2.2"),
+        ("v1.2.0", "not among the 2 newest by version"),
+        ("v1.2.2", "excluded by v1.2.2"),
+        ("v1.2.4-rc1", "pre-release rc1; prerelease: true would let it in"),
+        ("v1.2.3-alpine", "variant -alpine; suffix: would name it"),
+        ("v3.0.0", "not in >=1.1 <3"),
+        ("latest", "no version"),
+        ("nightly", "named"),
     ],
 )
-def test_a_rule_that_is_not_built_yet_selects_nothing_in_silence(written: dict[str, str], names: str) -> None:
-    """Such a rule is an error of its image, in words, and asks the upstream for no list."""
-    assert not needs_list(rules(written))
-    with pytest.raises(ConfigError, match=f"^tags: rules by {names} are not built yet; write tags or globs"):
-        select(rules(written), LIST)
+def test_each_tag_has_its_reason(tag: str, reason: str) -> None:
+    """Why a tag is or is not selected, in words, by the rule that it comes nearest to."""
+    offered = ("v1.2.3", "v1.2.1", "v1.2.0", "v1.2.2", "v1.2.4-rc1", "v1.2.3-alpine", "v3.0.0", "latest", "nightly")
+    rule = {"semver": ">=1.1 <3", "newest": "2", "exclude": ["*-bad*", "v1.2.2"]}
+    verdict = select(rules(rule, "nightly"), offered).verdicts[tag]
+    assert verdict.reason == reason
+    assert verdict.is_selected is (tag in {"v1.2.3", "nightly"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"glob": "2*"}, "not 2*"),
+        ({"regex": "2.+"}, "does not match /2.+/"),
+        ({"suffix": "-slim"}, "variant -alpine, not -slim"),
+        ({"glob": "1*", "exclude": "*-alp*"}, "excluded by *-alp*"),
+    ],
+)
+def test_a_reason_names_what_stands_in_the_way(rule: dict[str, object], reason: str) -> None:
+    """The glob, the expression, the suffix that was wanted, the exclusion."""
+    assert select(rules(rule), ["1.2-alpine"]).verdicts["1.2-alpine"].reason == reason
+
+
+def test_newest_by_time_of_push() -> None:
+    """Where the registry tells when a tag was pushed, that may rank tags, versions or not."""
+    pushed = {"b": 3.0, "a": 1.0, "1.0": 2.0}
+    assert select(rules({"glob": "*", "newest": "2", "by": "pushed"}), pushed, pushed).tags == ("1.0", "b")
+    assert select(rules({"semver": "*", "newest": "2", "by": "pushed"}), pushed, pushed).tags == ("1.0",)
+
+
+def test_a_time_of_push_that_nobody_knows_is_an_error() -> None:
+    """A guess would be wrong in silence: the error names a tag, why, and what to write instead."""
+    with pytest.raises(ConfigError, match=r"^by: pushed: the registry does not tell when 2 was pushed .*by: version"):
+        select(rules({"glob": "*", "newest": "1", "by": "pushed"}), ["1", "2"], {"1": 1.0})
 
 
 @given(st.lists(st.text(max_size=12)), st.lists(st.text(alphabet="ab1.*?-", min_size=1, max_size=6), max_size=4))
@@ -135,7 +195,7 @@ def test_ranges_of_versions_are_read(text: str) -> None:
     assert TagRule.model_validate({"semver": text}).semver == text
 
 
-@pytest.mark.parametrize("text", ["", "latest", ">=", "1.2 ||", "1..2", ">>1", "1.2.3.4.5", "1 - 2"])
+@pytest.mark.parametrize("text", ["", "latest", ">=", "1.2 ||", "1..2", ">>1", "1.2.3.4.5", "1 -"])
 def test_what_is_no_range_of_versions_is_refused(text: str) -> None:
     """A range that means nothing is told before a run."""
     with pytest.raises(ValueError, match="range of versions"):

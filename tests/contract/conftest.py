@@ -1,15 +1,21 @@
-"""One tree, and both servers on it: whatever reads it must not be able to tell which of them answers."""
+"""One tree, and every server on it: whatever reads it must not be able to tell which of them answers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import nginx
+from support.guarded import SERVERS, Guarded
 from support.nginx import Nginx
+from support.private import htpasswd, private_tls
 from support.readers import Server, Serving, embedded
 from support.tree import readable_directory
-from support.world import OWN_NAME, World, build_world
+from support.world import CONFIG, OWN_NAME, World, build_world
 
+from mirrord.config.loader import load
+from mirrord.config.sections import Serve, Tls
+from mirrord.serve.aliases import Aliases
 from mirrord.serve.nginx import NginxSite
 
 
@@ -30,15 +36,16 @@ def world(directory: Path) -> World:
 def daemon(world: World, directory: Path) -> Iterator[Serving]:
     """The embedded server, which also pages for nginx."""
     config = directory / "mirrord.yaml"
-    config.write_text(f"root: {world.tree.root}\npublic_url: https://{OWN_NAME}\nimages: [nginx:1.27]\n")
+    config.write_text(f"root: {world.tree.root}\n{CONFIG}")
     with embedded(directory, "--config", str(config)) as serving:
         yield serving
 
 
 @pytest.fixture(scope="session")
-def site(world: World, daemon: Serving) -> NginxSite:
+def site(world: World, daemon: Serving, directory: Path) -> NginxSite:
     """What nginx is configured for."""
-    return NginxSite(world.tree.root, public_url=f"https://{OWN_NAME}", daemon=daemon.address)
+    aliases = Aliases.of(load(directory / "mirrord.yaml"))
+    return NginxSite(world.tree.root, public_url=f"https://{OWN_NAME}", daemon=daemon.address, aliases=aliases)
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +57,26 @@ def stock_nginx(site: NginxSite, directory: Path) -> Iterator[Nginx]:
         yield running
 
 
-@pytest.fixture(params=["embedded", "nginx"])
+@pytest.fixture(scope="session")
+def guarded(site: NginxSite, directory: Path) -> Iterator[Guarded]:
+    """The same nginx with TLS, HTTP/2 and passwords."""
+    place = directory / "guarded"
+    place.mkdir()
+    tls = private_tls(place)
+    serve = Serve(
+        tls=Tls(certificate=tls.certificate, key=tls.key), htpasswd=htpasswd(place / "htpasswd", "reader", "let me: in")
+    )
+    with nginx.running(replace(site, serve=serve), place) as running:
+        yield Guarded(running, Server(running.port, tls.authority, "reader:let me: in"))
+
+
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest, daemon: Serving) -> Server:
     """Each of the servers."""
     if request.param == "embedded":
         return daemon.server
-    stock: Nginx = request.getfixturevalue("stock_nginx")
-    return Server(stock.port)
+    if request.param == "nginx":
+        stock: Nginx = request.getfixturevalue("stock_nginx")
+        return Server(stock.port)
+    guarded: Guarded = request.getfixturevalue("guarded")
+    return guarded.server

@@ -34,6 +34,15 @@ def test_a_blob_comes_whole(server: Server, layer: tuple[str, bytes]) -> None:
     assert "content-encoding" not in answer.headers
 
 
+@pytest.mark.parametrize("coding", ["gzip", "gzip, zstd, deflate, br", "identity;q=0, *"])
+def test_a_blob_is_never_compressed(server: Server, layer: tuple[str, bytes], coding: str) -> None:
+    """It is compressed already, and what is sent has to have its digest and its length."""
+    path, content = layer
+    answer = server.ask(path, headers={"Accept-Encoding": coding})
+    assert (answer.status, answer.body) == (200, content)
+    assert "content-encoding" not in answer.headers
+
+
 def test_head_tells_the_length_and_sends_nothing(server: Server, layer: tuple[str, bytes]) -> None:
     """HEAD is GET without the body."""
     path, content = layer
@@ -73,6 +82,23 @@ def test_a_part_comes_as_206(
     assert answer.body == expected
     assert answer.headers["content-range"] == f"bytes {begin}-{begin + len(expected) - 1}/{len(content)}"
     assert answer.headers["docker-content-digest"] == str(Digest.of(content))
+
+
+@pytest.mark.parametrize("asked", ["bytes=a-b", "lines=1-2", "bytes=", "bytes=9-1"])
+def test_a_range_that_can_not_be_read_is_none(server: Server, layer: tuple[str, bytes], asked: str) -> None:
+    """The whole blob, or 416: never bytes that were not asked for."""
+    path, content = layer
+    answer = server.ask(path, headers={"Range": asked})
+    assert answer.status == 416 or (answer.status, answer.body) == (200, content)
+
+
+def test_several_suffixes_are_never_416(server: Server, layer: tuple[str, bytes]) -> None:
+    """Parts from the end, some larger than the blob, and some that overlap: multipart or the whole."""
+    path, content = layer
+    answer = server.ask(path, headers={"Range": "bytes=0-99, -7, 5-9"})
+    assert answer.status in {200, 206}
+    found = [content] if answer.status == 200 else parts_of(answer)
+    assert found in ([content], [content[:100], content[-7:], content[5:10]])
 
 
 @pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=-0"])

@@ -75,11 +75,22 @@ def test_no_entry_was_asked_for_and_none_comes(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("last", "expected"),
-    [("v10", MANY[3:]), ("v100", MANY[3:]), ("v9", []), ("zzz", []), ("", MANY), ("v%31", MANY[2:])],
+    [
+        *(("v10", MANY[3:]), ("v100", MANY[3:]), ("v9", []), ("zzz", []), ("", MANY), ("v%31", MANY[2:])),
+        *(("%00", MANY), ("..%2F..", MANY), ("v" * 200, []), ("~", [])),
+    ],
 )
 def test_last_begins_after_it(server: Server, last: str, expected: list[str]) -> None:
     """``last`` needs not be a tag that is there."""
     assert server.ask(f"/v2/many/tags/list?last={last}").json()["tags"] == expected
+
+
+def test_a_page_may_begin_anywhere(server: Server) -> None:
+    """``n`` and ``last`` together, and a ``last`` that is no tag: the entries that come after it, so many of them."""
+    answer = server.ask("/v2/many/tags/list?n=2&last=v100")
+    assert answer.json()["tags"] == MANY[3:5]
+    assert next_of(answer) == f"/v2/many/tags/list?n=2&last={MANY[4]}"
+    assert server.ask("/v2/many/tags/list?last=zzz&n=0").json()["tags"] == []
 
 
 @pytest.mark.parametrize("query", ["n=abc", "n=-1", "n=", "foo=bar", "n=1e3"])
@@ -121,6 +132,15 @@ def test_referrers_of_an_image_are_listed(server: Server, world: World) -> None:
     assert listed["digest"] == str(world.referrer.digest)
     assert listed["artifactType"] == "application/vnd.test.statement"
     assert "oci-filters-applied" not in answer.headers
+
+
+@pytest.mark.parametrize("query", ["", "?artifactType=a/b&artifactType=c/d", "?ns=docker.io", "?n=1"])
+def test_referrers_are_the_same_whatever_is_asked(server: Server, world: World, query: str) -> None:
+    """Never filtered, paged or changed: a client that wants some of them takes them out of all."""
+    answer = server.ask(f"/v2/nginx/referrers/{world.image.digest}{query}")
+    assert [each["digest"] for each in answer.json()["manifests"]] == [str(world.referrer.digest)]
+    assert not {"oci-filters-applied", "link"} & answer.headers.keys()
+    assert answer.headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])

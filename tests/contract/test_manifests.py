@@ -7,6 +7,7 @@ from support.world import World
 from mirrord.demo import images
 from mirrord.demo.images import BuiltImage
 from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Kind
 
 FOREVER = "public, max-age=31536000, immutable"
 ABSENT = Digest.of(b"absent")
@@ -14,10 +15,12 @@ ABSENT = Digest.of(b"absent")
 
 def kinds(world: World) -> dict[str, BuiltImage]:
     """The four kinds of manifest, by tag."""
-    return {"1.27": world.image, "docker": world.docker, "index": world.index, "list": world.docker_list}
+    return {"1.27": world.image, "docker": world.docker, "index": world.index, "list": world.docker_list} | {
+        "sha512": world.by_sha512
+    }
 
 
-@pytest.mark.parametrize("tag", ["1.27", "docker", "index", "list"])
+@pytest.mark.parametrize("tag", ["1.27", "docker", "index", "list", "sha512"])
 @pytest.mark.parametrize("by", ["tag", "digest"])
 def test_a_manifest_comes_byte_for_byte_with_its_type_and_digest(
     server: Server, world: World, tag: str, by: str
@@ -33,6 +36,34 @@ def test_a_manifest_comes_byte_for_byte_with_its_type_and_digest(
     assert answer.headers["cache-control"] == ("no-cache" if by == "tag" else FOREVER)
     assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
     assert "last-modified" not in answer.headers
+
+
+def test_a_manifest_is_never_compressed(server: Server, world: World) -> None:
+    """Its length and its digest are those of what is sent."""
+    answer = server.ask("/v2/nginx/manifests/index", headers={"Accept-Encoding": "gzip, zstd, deflate, br"})
+    assert (answer.body, "content-encoding" in answer.headers) == (world.index.manifest.raw, False)
+
+
+@pytest.mark.parametrize("accept", ["application/json", Kind.OCI_MANIFEST.media_type, "text/html;q=0.1"])
+def test_what_is_accepted_decides_nothing(server: Server, world: World, accept: str) -> None:
+    """A tag is one manifest of one type: another for another Accept would have another digest."""
+    answer = server.ask("/v2/nginx/manifests/list", headers={"Accept": accept})
+    assert (answer.body, answer.headers["content-type"]) == (
+        world.docker_list.manifest.raw,
+        Kind.DOCKER_LIST.media_type,
+    )
+
+
+@pytest.mark.parametrize("by", ["tag", "digest"])
+def test_a_manifest_can_be_resumed(server: Server, world: World, by: str) -> None:
+    """A part of exactly the digest that is said: If-Range with another's gives the whole."""
+    manifest = world.index.manifest
+    target = f"/v2/nginx/manifests/{'index' if by == 'tag' else manifest.digest}"
+    part = server.ask(target, headers={"Range": "bytes=5-", "If-Range": f'"{manifest.digest}"'})
+    assert (part.status, part.body) == (206, manifest.raw[5:])
+    assert part.headers["docker-content-digest"] == str(manifest.digest)
+    whole = server.ask(target, headers={"Range": "bytes=5-", "If-Range": f'"{ABSENT}"'})
+    assert (whole.status, whole.body) == (200, manifest.raw)
 
 
 @pytest.mark.parametrize("by", ["tag", "digest"])

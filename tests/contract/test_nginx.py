@@ -1,18 +1,36 @@
 """What holds for nginx alone: its configuration, its log, and paging without the daemon."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import nginx
 from support.nginx import Nginx, check_configuration, free_port
+from support.private import private_tls
 from support.readers import Server, embedded
 from support.tree import ScratchTree, readable_directory
 from support.world import World
 
+from mirrord.config.sections import Serve, Tls
 from mirrord.demo import images
 from mirrord.oci.digest import Digest
 from mirrord.serve.address import Address
+from mirrord.serve.aliases import Aliases
 from mirrord.serve.nginx import NginxSite, render
+
+
+def guarded(site: NginxSite, place: Path) -> NginxSite:
+    """The site with all that a config can say of it."""
+    tls = private_tls(place)
+    serve = Serve(
+        tls=Tls(certificate=tls.certificate, key=tls.key),
+        htpasswd=place / "htpasswd",
+        allow=("10.0.0.0/8", "2001:db8::/32", "192.0.2.7"),
+        requests_per_second=2.5,
+        connections=10,
+        status=False,
+    )
+    return replace(site, serve=serve, aliases=Aliases({"x.test/y": "y", "docker.io/z": None}, {"r.lan_5000": "lab"}))
 
 
 @pytest.mark.parametrize("public_url", [None, "https://mirror.example", "http://[2001:db8::1]:8080"])
@@ -22,13 +40,17 @@ def test_nginx_takes_a_whole_configuration(tmp_path: Path, public_url: str | Non
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(render(site))
     assert "warn" not in check_configuration(configuration, tmp_path)
+    configuration.write_text(render(guarded(replace(site, public_url=None), tmp_path)))
+    assert "warn" not in check_configuration(configuration, tmp_path)
 
 
-def test_nginx_takes_a_site_beside_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_guarded", [False, True])
+def test_nginx_takes_a_site_beside_others(tmp_path: Path, *, is_guarded: bool) -> None:
     """A site stands in the http context of a distribution, whose defaults it does not depend on."""
     site = tmp_path / "mirrord.conf"
-    rendered = render(NginxSite(tmp_path, f"127.0.0.1:{free_port()}"))
-    site.write_text(rendered.replace("/var/log/nginx/mirrord-daemon.log", str(tmp_path / "daemon.log")))
+    made = NginxSite(tmp_path, f"127.0.0.1:{free_port()}")
+    rendered = render(guarded(made, tmp_path) if is_guarded else made)
+    site.write_text(rendered.replace("/var/log/nginx/", f"{tmp_path}/"))
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(
         f"pid {tmp_path}/pid; error_log stderr; events {{}}\n"

@@ -20,10 +20,20 @@ def test_the_root_says_that_this_is_a_registry(server: Server, path: str, method
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("path", ["nginx/blobs/uploads/", "nginx/manifests/1.27", f"nginx/blobs/{DIGEST}", ""])
-def test_nothing_can_be_written(server: Server, method: str, path: str) -> None:
-    """Read-only: each method but GET and HEAD is 405, and the answer says which are allowed."""
-    answer = server.ask(f"/v2/{path}", method, {"Content-Length": "0"})
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/v2/nginx/blobs/uploads/", "/v2/nginx/blobs/uploads/1?digest=x", "/v2/nginx/blobs/uploads/?mount=x&from=y"),
+        *("/v2/nginx/manifests/1.27", "/v2/nginx/manifests/absent", f"/v2/nginx/manifests/{DIGEST}"),
+        *(f"/v2/nginx/blobs/{DIGEST}", "/v2/nginx/blobs/sha256:0", f"/v2/nginx/referrers/{DIGEST}"),
+        *("/v2/nginx/tags/list", "/v2/nginx/tags/list?n=1", "/v2/_catalog", "/v2/_catalog?n=1", "/v2/", "/v2"),
+        *("/quay.io/v2/x/y/manifests/1", "/quay.io/v2/", "/v2/_blobs/manifests/1", "/v2/a%2Fb/manifests/1"),
+        *("/status/status.json", "/", "/none", "/_e/405"),
+    ],
+)
+def test_nothing_can_be_written(server: Server, method: str, target: str) -> None:
+    """Read-only: each method but GET and HEAD is 405 on every path, and the answer says which are allowed."""
+    answer = server.ask(target, method, {"Content-Length": "0"})
     assert (answer.status, answer.code) == (405, "UNSUPPORTED")
     assert answer.headers["allow"] == "GET, HEAD"
 
@@ -55,6 +65,22 @@ def test_a_large_upload_is_refused_before_it_is_sent(server: Server) -> None:
         f"/v2/{'a/' * 3000}manifests/1",
         f"/v2/{'a-' * 1500}a/manifests/1",
         f"/v2/nginx/manifests/{'t' * 7000}",
+        f"/v2/{'a' * 5000}/manifests/1",
+        f"/v2/{'a' * 5000}/tags/list",
+        f"/v2/nginx/blobs/{'b' * 5000}",
+        "/v2/nginx/manifests/..%2f..%2froot.json",
+        "/v2/nginx/manifests/%2e%2e",
+        "/v2/%2e%2e/%2e%2e/root.json",
+        "/v2/../root.json",
+        "/v2/nginx/../../current/_catalog.json",
+        "/v2/nginx%00/manifests/1.27",
+        "/v2/nginx/tags/list%00",
+        "/v2/nginx/blobs/%00",
+        "/v2/%252e%252e/manifests/1",
+        "/v2/nginx/manifests/%ff",
+        "/status/../root.json",
+        "/status/%2e%2e/root.json",
+        "/status//status.json",
         f"/{'x' * 4000}",
     ],
 )
@@ -62,6 +88,32 @@ def test_a_hostile_target_is_refused(server: Server, target: str) -> None:
     """Refused as it was sent, before it is decoded, normalised or matched against anything costly."""
     answer = server.ask(target)
     assert (answer.status, answer.code) == (400, "NAME_INVALID")
+
+
+@pytest.mark.parametrize("size", [129, 200, 900])
+def test_a_tag_that_is_too_long_is_unknown(server: Server, size: int) -> None:
+    """It is no name of anything: MANIFEST_UNKNOWN, as all that is missing."""
+    answer = server.ask(f"/v2/nginx/manifests/{'t' * size}")
+    assert (answer.status, answer.code) == (404, "MANIFEST_UNKNOWN")
+    assert server.ask(f"/v2/nginx/manifests/{'t' * 128}").code == "MANIFEST_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /v2/nginx\0/manifests/1.27 HTTP/1.1",
+        b"GET /v2/nginx/manifests/1.27\0.html HTTP/1.1",
+        b"GET /v2/nginx/manifests/\xff\xfe HTTP/1.1",
+        b"GET /v2/nginx/manifests/ 1.27 HTTP/1.1",
+        b"GET \\v2\\nginx HTTP/1.1",
+        b"GET",
+        b"\x16\x03\x01",
+    ],
+)
+def test_what_is_no_request_is_refused(server: Server, line: bytes) -> None:
+    """Bytes that can stand in no request line: 400 or 404 at once, and never a file."""
+    begin = server.send(line + b"\r\nHost: x\r\n\r\n")
+    assert not begin or begin.split()[1] in {b"400", b"401", b"404"}
 
 
 @pytest.mark.parametrize("name", ["_blobs", "nginx/_manifests", "Nginx", "nginx!x", "-a", "a-", "a..b", "a___b", "a:1"])
@@ -87,6 +139,14 @@ def test_what_can_be_no_name_is_name_invalid(server: Server, name: str, last: st
         ("/_tag/nginx/_manifests/x", "NAME_UNKNOWN"),
         ("/_e/405", "NAME_UNKNOWN"),
         ("/_page/v2/_catalog", "NAME_UNKNOWN"),
+        ("/status", "NAME_UNKNOWN"),
+        ("/status/", "NAME_UNKNOWN"),
+        ("/status/absent.json", "NAME_UNKNOWN"),
+        ("/status/status.txt", "NAME_UNKNOWN"),
+        ("/status/repositories/absent.json", "NAME_UNKNOWN"),
+        ("/status/repositories/_x.json", "NAME_UNKNOWN"),
+        ("/status/repositories", "NAME_UNKNOWN"),
+        ("/state/held.json", "NAME_UNKNOWN"),
         ("/v2/nginx/blobs/uploads/", "BLOB_UPLOAD_UNKNOWN"),
         ("/v2/nginx/blobs/uploads/1234", "BLOB_UPLOAD_UNKNOWN"),
     ],

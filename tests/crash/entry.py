@@ -20,10 +20,12 @@ _PR_SET_PTRACER, _ANYBODY = 0x59616D61, 2**64 - 1
 """So that strace may attach where only a parent may otherwise (Yama)."""
 WARM = (
     "encodings.utf_8_sig",
+    "mirrord.cli.progress",
     "mirrord.cli.report",
     "mirrord.cli.running",
     "mirrord.cli.setting",
     "mirrord.config.images",
+    "mirrord.service.operations.sync",
     "pydantic.type_adapter",
 )
 """What a command imports when it is run."""

@@ -259,12 +259,3 @@ async def test_an_image_that_is_not_in_the_config_is_refused(served: Mirror) -> 
     """Sync IMAGE with a config that does not have it: exit 2 and the nearest name."""
     assert_failed(await served.command("sync", f"{HOST}/ap"), 2, "config", f"did you mean {HOST}/app?")
     assert_last_good(served)
-
-
-async def test_unbuilt_keys_warn_once_and_unbuilt_options_refuse(served: Mirror) -> None:
-    """A key whose feature is not built yet is one warning that names it; an option is exit 2."""
-    served.configure("{host}/app:1", extra="notify: [{url: 'https://x.test/'}]\n")
-    done = await served.command("sync")
-    assert done.status == 0
-    assert done.err.count("notify") == 1
-    assert_failed(await served.command("sync", "--skip-cooldown"), 2, "config", "not built yet")

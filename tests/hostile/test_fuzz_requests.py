@@ -24,6 +24,7 @@ from mirrord.serve.routes import (
     Referrers,
     TaggedManifest,
     TagList,
+    Terms,
     parse_target,
 )
 from mirrord.store.layout import Layout
@@ -51,7 +52,7 @@ TARGETS = (
 @given(spoiled_text(*TARGETS), spoiled_text("mirror.example:5000", "quay.io"), st.sampled_from(["", "mirror.example"]))
 def test_a_target_is_a_path_of_the_tree_or_refused(target: str, host: str, own: str) -> None:
     """Whatever the target and the Host header: the files looked for lie below the root, by their names alone."""
-    route = parse_target(target, host, frozenset({own} if own else ()))
+    route = parse_target(target, host, Terms(frozenset({own} if own else ())))
     layout = Layout(ROOT)
     match route:
         case TagList(repository) | TaggedManifest(repository) | DigestManifest(repository):
@@ -70,7 +71,7 @@ def test_a_target_is_a_path_of_the_tree_or_refused(target: str, host: str, own: 
 )
 def test_a_host_in_the_middle_of_a_target_is_refused(target: str) -> None:
     """Only what stands at its beginning is a target's host: cut out of the middle, another path would be answered."""
-    assert parse_target(target, "", frozenset()) is Refusal.TARGET_REFUSED
+    assert parse_target(target, "", Terms()) is Refusal.TARGET_REFUSED
 
 
 @fuzz("upstream hosts")
@@ -135,5 +136,5 @@ def test_a_page_is_cut_or_the_list_is_damaged(whole: bytes, page: Page) -> None:
 
 def test_the_seeds_are_good() -> None:
     """What is spoiled here is answered as it is."""
-    assert not any(isinstance(parse_target(target, "", frozenset()), Refusal) for target in TARGETS)
-    assert isinstance(parse_target(TARGETS[1], "", frozenset()), Catalog)
+    assert not any(isinstance(parse_target(target, "", Terms()), Refusal) for target in TARGETS)
+    assert isinstance(parse_target(TARGETS[1], "", Terms()), Catalog)

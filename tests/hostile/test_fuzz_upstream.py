@@ -28,8 +28,9 @@ from mirrord.registry.headers import (
 from mirrord.registry.listing import TagList
 from mirrord.registry.realm import accept_realm
 from mirrord.registry.redirects import redirect_target
+from mirrord.registry.referrers import ReferrersList
 from mirrord.registry.tokens import parse_token
-from mirrord.sync.followers import entries_of
+from mirrord.sync.artifacts import entry_of
 
 fuzz = pytest.mark.fuzz
 calm = settings.get_profile("fuzz")
@@ -102,7 +103,19 @@ def check_usable(manifest: Manifest) -> None:
     assert all(is_safe(str(each.digest)) and each.size >= 0 for each in listed)
     assert all(str(each.platform).isprintable() for each in listed)
     assert isinstance(manifest.offers(choice), bool)
-    json.dumps([entries_of(manifest), manifest.referrer_type]).encode()
+    json.dumps([[entry_of(child) for child in manifest.children], manifest.referrer_type]).encode()
+
+
+@fuzz("referrers lists")
+@calm
+@given(spoiled_json(json.loads(index(APP, image("b")).manifest.raw)))
+def test_a_page_of_referrers_is_one_or_none(page: bytes) -> None:
+    """Descriptors of safe digests, or the word that there is no such API."""
+    referrers = ReferrersList(REPOSITORY, Digest.parse(DIGEST))
+    if referrers.take(200, "application/vnd.oci.image.index.v1+json", page):
+        assert all(is_safe(str(each.digest)) and each.size >= 0 for each in referrers.finished())
+    else:
+        assert referrers.finished() == ()
 
 
 @fuzz("image configs")
@@ -175,7 +188,7 @@ def test_a_tag_list_holds_tags_or_is_refused(body: bytes) -> None:
         tags.take(body)
     except UpstreamError:
         return
-    assert all(is_tag(tag) and is_safe(tag) for tag in tags.finished())
+    assert all(is_tag(tag) and is_safe(tag) for tag in tags.finished().tags)
 
 
 @fuzz("links of pages")

@@ -44,7 +44,7 @@ from mirrord.serve.lookup import Conditions
 from mirrord.serve.names import Asked, local_name
 from mirrord.serve.pages import cut
 from mirrord.serve.ranges import RangeRequest
-from mirrord.serve.routes import Page, parse_target
+from mirrord.serve.routes import Page, Terms, parse_target
 from mirrord.store.reading import parsing
 from mirrord.store.record import Record
 
@@ -219,7 +219,7 @@ CALLS: dict[str, tuple[Callable[[str], object], tuple[str, ...], tuple[str, ...]
     "parse_listen": (parse_listen, ("", "[", "a:"), NAMES),
     "parse_origin": (parse_origin, ("", "https://"), URLS),
     "parse_url": (parse_url, ("", "https://"), URLS),
-    "parse_target": (lambda text: parse_target(text, "h", frozenset()), ("", "/v2/a/tags/list?", "http://"), URLS),
+    "parse_target": (lambda text: parse_target(text, "h", Terms()), ("", "/v2/a/tags/list?", "http://"), URLS),
     "local_name": (lambda text: local_name(text, Asked("h", text).upstream(frozenset())), ("", "docker.io/"), NAMES),
     "RangeRequest": (lambda text: RangeRequest(text).part_of(9, ""), ("", "bytes="), ("0-", "0-1,", " ", "9")),
     "Conditions": (lambda text: Conditions(text).has(Digest.of(b"")), ("",), ('"', ",", "W/", " ", '"a", ')),

@@ -242,7 +242,8 @@ async def test_nothing_shows_a_secret(connect: Connect, app: Repository) -> None
         registries: Registries = connect(upstream, Limits(), **LOGIN)
         await registries.get_manifest(app, "1.0")
         transport = registries._transport  # noqa: SLF001 - the whole of it is searched
-        shown = " ".join(repr(vars(one)) for peer in transport._peers.values() for one in (peer.auth,))  # noqa: SLF001
-        shown += repr(transport._peers) + repr(vars(transport))  # noqa: SLF001
+        doors = transport._peers[app.host].doors._doors  # noqa: SLF001
+        shown = " ".join(repr(vars(one)) for door in doors for one in (door.auth, door.auth.credentials))
+        shown += repr(doors) + repr(transport._peers) + repr(vars(transport))  # noqa: SLF001
     assert SECRET not in shown
     assert "token-1" not in shown

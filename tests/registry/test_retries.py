@@ -5,7 +5,8 @@ import asyncio
 import pytest
 import structlog
 from aiohttp import web
-from support.registries import Connect
+from support.clock import now, run_virtually
+from support.registries import APP, Connect, registries_of
 from support.scripted import Scripted, Stall, answer, cut
 
 from mirrord.config.model import Limits
@@ -149,3 +150,39 @@ def test_waits_are_jittered_and_bounded() -> None:
         waits = [backoff.after(attempt) for _ in range(200)]
         assert all(0.5 <= wait <= bound for wait in waits)
         assert len(set(waits)) > 100
+
+
+def test_a_host_that_throttles_loses_no_image() -> None:
+    """800 tags of a host that bears 20 questions a second: all come, in about the time that takes, and none fails."""
+
+    class Sparing(Scripted):
+        """Answers 429 to whoever asks more than it bears."""
+
+        saved, seen, refused = 20.0, 0.0, 0
+
+        async def respond(self, request: web.Request) -> web.StreamResponse:
+            """Count."""
+            self.saved, self.seen = min(20.0, self.saved + 20.0 * (now() - self.seen)), now()
+            if self.saved < 1:
+                self.refused += 1
+                return web.Response(status=429, headers={"Retry-After": "1"})
+            self.saved -= 1
+            return await super().respond(request)
+
+    async def work() -> tuple[float, int]:
+        async with Sparing.running() as upstream:
+            upstream.push(APP.path, BUILT, *[f"v{number}" for number in range(800)])
+            async with registries_of(upstream) as registries, asyncio.TaskGroup() as group:
+                begun, waiting = now(), iter(range(800))
+
+                async def ask() -> None:
+                    for number in waiting:
+                        assert (await registries.head_manifest(APP, f"v{number}")).digest == BUILT.digest
+
+                tasks = [group.create_task(ask()) for _ in range(32)]
+                await asyncio.wait(tasks)
+                return now() - begun, upstream.refused
+
+    seconds, refused = run_virtually(work())
+    assert seconds < 160
+    assert refused < 400

@@ -18,7 +18,9 @@ from mirrord.demo import images
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.serve.address import Address
-from mirrord.serve.embedded import make_app, serving
+from mirrord.serve.aliases import Aliases
+from mirrord.serve.embedded import change_terms, make_app, serving
+from mirrord.serve.routes import Terms
 
 ANY = Address("127.0.0.1", 0)
 
@@ -125,6 +127,16 @@ async def test_routes_of_the_process_stand_beside_the_registry(tree: ScratchTree
             assert await response.text() == "pong"
         async with session.get("/healthy") as response:
             assert response.status == 404
+
+
+async def test_a_config_that_is_read_again_counts_at_once(tree: ScratchTree) -> None:
+    """New names of images need no restart."""
+    app = make_app(tree.tree())
+    async with serving(app, ANY) as address, aiohttp.ClientSession(f"http://{address}") as session:
+        for terms, status in ((Terms(), 404), (Terms(aliases=Aliases({"quay.io/x": "app"})), 200), (Terms(), 404)):
+            change_terms(app, terms)
+            async with session.get("/v2/x/manifests/1?ns=quay.io") as response:
+                assert response.status == status
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirrord.config.sections import Serve
 from mirrord.errors import ConfigError, InvalidDigestError
 from mirrord.oci.digest import Digest
 from mirrord.oci.reference import is_path, is_tag
@@ -73,17 +74,46 @@ def test_paging_asks_the_daemon_where_it_can_be_reached(daemon: str, expected: s
 
 
 @pytest.mark.parametrize(
-    ("public_url", "expected"),
+    ("public_url", "tls", "expected"),
     [
-        (None, "5000"),
-        ("https://mirror.example", "5000"),
-        ("http://mirror.example", "80"),
-        ("http://mirror.example:8080", "8080"),
+        (None, False, "5000"),
+        (None, True, "5000"),
+        ("https://mirror.example", False, "5000"),
+        ("https://mirror.example", True, "443"),
+        ("https://mirror.example:8443", True, "8443"),
+        ("http://mirror.example", False, "80"),
+        ("http://mirror.example:8080", False, "8080"),
     ],
 )
-def test_nginx_listens_where_clients_ask(public_url: str | None, expected: str) -> None:
-    """For https something before nginx ends TLS, and a port of its own is free."""
-    assert default_listen(public_url) == expected
+def test_nginx_listens_where_clients_ask(public_url: str | None, *, tls: bool, expected: str) -> None:
+    """For https without a certificate something before nginx ends TLS, and a port of its own is free."""
+    assert default_listen(public_url, tls=tls) == expected
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(20, "20r/s"), (0.5, "30r/m"), (2.5, "150r/m"), (0.001, "1r/m")])
+def test_a_rate_is_told_in_whole_numbers(rate: float, expected: str) -> None:
+    """Nginx knows requests a second or a minute, and no fraction of one."""
+    site = NginxSite(Path("/srv"), serve=Serve(requests_per_second=rate))
+    assert f"zone=mirrord_requests:10m rate={expected};" in render(site)
+
+
+def test_who_may_read_has_no_trace_where_all_may() -> None:
+    """Nothing is looked at that nobody asked for."""
+    words = ("auth_basic_user_file", "ssl", "limit_req", "limit_conn", "geo ", "mirrord_spoken")
+    assert not [word for word in words if word in render(NginxSite(Path("/srv")))]
+
+
+@pytest.mark.parametrize("path", ["users", "/a$b", '/a"b', "/a;\nb"])
+def test_a_file_that_nginx_can_not_be_told_is_refused(path: str) -> None:
+    """As a root: nginx would read more than a path."""
+    with pytest.raises(ConfigError, match="can't stand in nginx's configuration"):
+        render(NginxSite(Path("/srv"), serve=Serve(htpasswd=Path(path))))
+
+
+def test_the_command_can_not_bring_directives_along() -> None:
+    """Where a config's path has a line break, the comment has none."""
+    rendered = render(NginxSite(Path("/srv"), made_by="mirrord nginx --config 'a\nload_module x;'"))
+    assert "# Made by: mirrord nginx --config 'a?load_module x;'\n" in rendered
 
 
 @pytest.mark.parametrize("root", ["relative", "/a$b", '/a"b', "/a\nb", "/a\\b"])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrord.serve.pages import cut
-from mirrord.serve.routes import Page, TagList, parse_target
+from mirrord.serve.routes import Page, TagList, Terms, parse_target
 
 tags = st.lists(st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,5}", fullmatch=True), unique=True, max_size=20).map(sorted)
 
@@ -30,7 +30,7 @@ def next_page(link: str) -> Page | None:
     """The page that a Link leads to, read as the server reads it."""
     if not link:
         return None
-    route = parse_target(link.removeprefix("<").partition(">")[0], "", frozenset())
+    route = parse_target(link.removeprefix("<").partition(">")[0], "", Terms())
     assert isinstance(route, TagList)
     return route.page
 

@@ -15,8 +15,10 @@ from mirrord.serve.routes import (
     Ping,
     Referrers,
     Route,
+    Status,
     TaggedManifest,
     TagList,
+    Terms,
     parse_target,
 )
 
@@ -39,6 +41,15 @@ DIGEST = Digest.of(b"x")
         ("/v2/a/blobs/tags/list", TagList("a/blobs", Page())),
         ("/v2/a/blobs/uploads", Refusal.UPLOAD_UNKNOWN),
         ("/v2/a/manifests/uploads", TaggedManifest("a", "uploads")),
+        ("/quay.io/v2/a/manifests/1", TaggedManifest("quay.io/a", "1")),
+        ("/index.docker.io/v2/library/a/manifests/1", TaggedManifest("a", "1")),
+        ("/r.lan%3A5000/v2/a/tags/list", TagList("r.lan_5000/a", Page())),
+        ("/quay.io/v2/a/manifests/1?ns=ghcr.io", TaggedManifest("ghcr.io/quay.io/a", "1")),
+        ("/quay.io/v2/", Ping()),
+        ("/quay.io/v2/_catalog", Refusal.NO_PATH),
+        ("/status/status.json", Status("status.json")),
+        ("/status/repositories/a/b.json", Status("repositories/a/b.json")),
+        ("/status/_x.json", Refusal.NO_PATH),
         ("*", Refusal.TARGET_REFUSED),
         ("", Refusal.TARGET_REFUSED),
         ("/v2/a/tags/list#x", Refusal.NO_PATH),
@@ -46,13 +57,13 @@ DIGEST = Digest.of(b"x")
 )
 def test_a_target_is_one_route(target: str, expected: Route | Refusal) -> None:
     """The distribution-spec's end points, and the names that look like them."""
-    assert parse_target(target, "", frozenset()) == expected
+    assert parse_target(target, "", Terms()) == expected
 
 
 @given(st.text(alphabet="/v2.a_-:%3A\\?n=!", max_size=60).map("/v2/".__add__))
 def test_a_route_never_leaves_its_repository(target: str) -> None:
     """Whatever is sent, what comes out is a name and a tag of the grammar: nothing that could climb in the tree."""
-    route = parse_target(target, "", frozenset())
+    route = parse_target(target, "", Terms())
     if isinstance(route, TagList | TaggedManifest | DigestManifest | Blob | Referrers):
         assert is_local_name(route.repository)
     if isinstance(route, TaggedManifest):

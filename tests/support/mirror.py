@@ -20,7 +20,7 @@ from mirrord.store.store import open_store
 from mirrord.store.tree import Tree
 from mirrord.sync.outcome import Progress, Report, Status
 from mirrord.sync.plan import plan_all, plan_some
-from mirrord.sync.run import run_sync
+from mirrord.sync.run import Order, run_sync
 
 HOST = "registry.test"
 """The name of the upstream in configs of tests; no DNS has it."""
@@ -80,7 +80,7 @@ class Mirror:
         async with open_store(self.root, command="test", threads=4, reserve=config.reserve) as store:
             served = await store.repositories()
             plans = plan_some(images, served, only) if only else plan_all(images, served)
-            report = await run_sync(config, plans, store, Progress(), "test")
+            report = await run_sync(config, Order(plans, "test"), store, Progress())
         check_tree(self.root)
         return report
 

@@ -1,5 +1,6 @@
 """A real nginx that runs the rendered configuration on a free port."""
 
+import json
 import socket
 import subprocess
 import time
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.programs import program
@@ -24,6 +26,16 @@ class Nginx:
 
     port: int
     directory: Path
+
+    def access_log(self, target: str) -> list[dict[str, Any]]:
+        """The documents it logged of requests for ``target``; waits for the first: lines are written once a second."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            lines = (self.directory / "mirrord.log").read_text(errors="replace").splitlines()
+            found = [document for line in lines if (document := json.loads(line))["target"] == target]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
 
     def error_log(self) -> str:
         """All that it complained of, but for the limit of open files, which the host sets."""

@@ -1,8 +1,12 @@
 """What reads a served tree in tests: a raw HTTP client that sends targets as they are, and the embedded server."""
 
+import base64
+import functools
 import http.client
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -43,13 +47,23 @@ class Server:
     """A server of the tree, by its port on this host."""
 
     port: int
+    authority: Path | None = None
+    """Certificate (PEM) of who vouches for it: it is asked by https."""
+    login: str = ""
+    """``user:password`` of whoever asks."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"{'https' if self.authority else 'http'}://127.0.0.1:{self.port}"
 
     def ask(self, target: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
         """One request, its target sent byte for byte, on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
+        connection = self._connection()
+        who = {"Authorization": f"Basic {base64.b64encode(self.login.encode()).decode()}"} if self.login else {}
         try:
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-            for name, value in {"Host": HOST, **(headers or {})}.items():
+            for name, value in {"Host": HOST, **who, **(headers or {})}.items():
                 connection.putheader(name, value)
             connection.endheaders()
             response = connection.getresponse()
@@ -57,6 +71,26 @@ class Server:
             return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
         finally:
             connection.close()
+
+    def send(self, request: bytes) -> bytes:
+        """The beginning of what it answers to bytes that no client library would send."""
+        with socket.create_connection(("127.0.0.1", self.port), _PATIENCE) as plain:
+            connection = (
+                _trusting(self.authority).wrap_socket(plain, server_hostname="127.0.0.1") if self.authority else plain
+            )
+            connection.sendall(request)
+            return connection.recv(4096)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.authority is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
+        context = _trusting(self.authority)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_PATIENCE, context=context)
+
+
+@functools.cache
+def _trusting(authority: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=authority)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mirrord.config.model import Limits, RegistryConfig
 from mirrord.demo.upstream import Upstream
 from mirrord.oci.reference import Repository
+from mirrord.registry.abilities import Abilities
 from mirrord.registry.backoff import Backoff
 from mirrord.registry.client import Registries
 
@@ -21,3 +22,9 @@ def registries_of(upstream: Upstream, limits: Limits | None = None, **keys: obje
     """A client for which ``upstream`` stands for HOST."""
     config = RegistryConfig.model_validate({"endpoint": (upstream.url,), **keys})
     return Registries({HOST: config}, limits or Limits(), QUICK)
+
+
+def remembering(upstream: Upstream, abilities: Abilities, host: str = HOST) -> Registries:
+    """A client that keeps what it finds out in ``abilities``; ``upstream`` stands for ``host``."""
+    config = RegistryConfig.model_validate({"endpoint": (upstream.url,)})
+    return Registries({host: config}, Limits(attempts=2), QUICK, abilities)

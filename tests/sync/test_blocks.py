@@ -20,7 +20,7 @@ from mirrord.store.store import open_store
 from mirrord.store.tree import Tree
 from mirrord.sync.outcome import Progress, Status
 from mirrord.sync.plan import plan_command
-from mirrord.sync.run import run_sync
+from mirrord.sync.run import Order, run_sync
 
 
 async def block(mirror: Mirror, what: str) -> Removed:
@@ -80,7 +80,7 @@ async def test_a_tag_is_blocked_while_a_run_has_its_repository_in_work(served: M
     async with open_store(served.root, command="test", threads=2, reserve=Reserve(size=0)) as store:
         async with store.repository_lock(f"{HOST}/app"):
             blocking = asyncio.create_task(store.block(parse_block(f"{HOST}/app:good", "")))
-            while "good" in served.tags("app"):
+            while "good" in served.tags("app"):  # noqa: ASYNC110 - a file tells it
                 await asyncio.sleep(0.01)
             change = Change(f"{HOST}/app", held.upstream, {"better": held.tags["good"]})
             await store.publish([change], Reason("run", "test"))
@@ -173,7 +173,7 @@ async def test_remove_drops_what_a_command_added_and_nothing_else(served: Mirror
     served_before = served.tags("app")
     async with open_store(served.root, command="test", threads=1, reserve=Reserve(size=0)) as store:
         config = load(bare)
-        await run_sync(config, plan_command(images_of(config)), store, Progress(), "test")
+        await run_sync(config, Order(plan_command(images_of(config)), "test"), store, Progress())
     assert set(served.tags("extra")) == {"1", "2"}
     assert by_name(await served.sync())["extra:1"] is Status.UNCHANGED
     assert (await served.command("remove", f"{HOST}/extra:1")).status == 0

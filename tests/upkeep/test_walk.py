@@ -174,7 +174,8 @@ class Walk:
             if tag not in after.get(name, {})
             for digest in manifests_of(built)
         }
-        self.model.gone |= lost - named(after)
+        older = (named(self.model.without_blocked(served)) for served in self.model.snapshots.values())
+        self.model.gone |= lost - named(after).union(*older)
         self.model.gone |= {(name, Digest.parse(what)) for name in REPOSITORIES}
         if done.publication:
             self.now_serves(after, done.publication.snapshot)

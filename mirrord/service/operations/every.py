@@ -1,0 +1,23 @@
+"""All operations there are: what the control socket takes."""
+
+from typing import Final
+
+from mirrord.service.operation import Operation
+from mirrord.service.operations.collect import Collect
+from mirrord.service.operations.images import Block, Remove, Unblock
+from mirrord.service.operations.snapshots import Pin, PlanRollback, Release, RollBack
+from mirrord.service.operations.sync import Sync
+from mirrord.service.operations.verify import VerifyAndRepair
+
+OPERATIONS: Final[tuple[type[Operation], ...]] = (
+    Sync,
+    Remove,
+    Block,
+    Unblock,
+    PlanRollback,
+    RollBack,
+    Release,
+    Pin,
+    Collect,
+    VerifyAndRepair,
+)

@@ -1,0 +1,43 @@
+"""One config in force, and what follows from it: a run keeps the one it began with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mirrord.config.groups import Group, groups_of
+from mirrord.config.images import Image, images_of
+from mirrord.config.loader import load
+from mirrord.config.model import Config
+from mirrord.errors import ConfigError
+from mirrord.store.retention import Retention
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A valid config."""
+
+    path: Path
+    config: Config
+    images: tuple[Image, ...]
+    groups: tuple[Group, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and validate the config at ``path``, whole. Raises ConfigError."""
+        config = load(path)
+        return cls(path, config, images_of(config), groups_of(config))
+
+    def group(self, name: str) -> Group:
+        """The group of that name. Raises ConfigError."""
+        for group in self.groups:
+            if group.name == name:
+                return group
+        raise ConfigError(f"there is no group {name}; the config has {', '.join(group.name for group in self.groups)}")
+
+
+def retention_of(config: Config | None) -> Retention:
+    """Which snapshots stay, by a config or by default."""
+    if config is None:
+        return Retention()
+    said = config.retention
+    return Retention(said.keep_last, said.keep_daily, said.keep_weekly, said.grace)

@@ -1,0 +1,50 @@
+"""The systemd unit of the daemon, rendered for a root, a user and a config."""
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from mirrord.errors import ConfigError
+
+STATE = Path("/var/lib")
+"""Where systemd makes a service's own directory."""
+DEFAULT_ROOT = STATE / "mirrord"
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+_PATH = re.compile(r"/[A-Za-z0-9_./:@,+=-]*")
+"""What needs no escape in a unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What the unit is rendered for; every path is absolute."""
+
+    root: Path = DEFAULT_ROOT
+    config: Path = Path("/etc/mirrord/mirrord.yaml")
+    command: Path = Path("/usr/local/bin/mirrord")
+    user: str = "mirrord"
+
+    def render(self) -> str:
+        """The unit as text. Raises ConfigError for values that a unit can't hold."""
+        for path in (self.root, self.config, self.command):
+            if not _PATH.fullmatch(str(path)):
+                raise ConfigError(
+                    f"{str(path)!r} can't stand in a unit; expected an absolute path of letters, digits and ./_-:@,+="
+                )
+        if not _USER.fullmatch(self.user):
+            raise ConfigError(f"{self.user!r} is no name of a user; expected e.g. mirrord")
+        values = {
+            "ROOT": str(self.root),
+            "CONFIG": str(self.config),
+            "COMMAND": str(self.command),
+            "USER": self.user,
+            "STATE": self._state(),
+        }
+        text = files("mirrord.service").joinpath("templates", "mirrord.service").read_text()
+        return re.sub(r"@([A-Z]+)@", lambda found: values[found[1]], text)
+
+    def _state(self) -> str:
+        """A root below /var/lib is systemd's to make; another one has to be there, and the user's."""
+        if self.root.parent == STATE:
+            return f"StateDirectory={self.root.name}\nStateDirectoryMode=0755"
+        return f"ReadWritePaths={self.root}"

@@ -1,0 +1,18 @@
+"""The public notes below ``status/``: what people and tools may read of the mirror, replaced atomically."""
+
+from mirrord.store import durable
+from mirrord.store.layout import Layout
+from mirrord.store.reading import MAX_NOTE, read_file
+
+
+def read_public(layout: Layout, name: str) -> bytes | None:
+    """The content of one public note; None where there is none. Raises HostError for what is no file of ours."""
+    try:
+        return read_file(layout.root, layout.status / name, MAX_NOTE)
+    except FileNotFoundError:
+        return None
+
+
+def write_public(layout: Layout, name: str, content: bytes) -> None:
+    """Replace one public note. Raises HostError."""
+    durable.replace_file(layout.status / name, content, mode=durable.PUBLIC_MODE)

@@ -1,0 +1,142 @@
+"""Writing down what a run came to, for whoever looks: ``status/status.json`` and ``status/runs.jsonl``."""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from mirrord import __version__
+from mirrord.config.groups import Group, groups_of
+from mirrord.config.model import Config
+from mirrord.errors import HostError
+from mirrord.store.layout import Layout
+from mirrord.store.public import read_public, write_public
+from mirrord.store.reading import parsing
+from mirrord.store.snapshot import served_name
+from mirrord.store.store import Store
+from mirrord.sync.decide import RepositoryPlan
+from mirrord.sync.outcome import Report
+from mirrord.sync.status import MirrorStatus, Wanted, run_line, with_line
+
+STATUS = "status.json"
+RUNS = "runs.jsonl"
+_DEFAULT_STALE = 172_800.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What only whoever keeps running knows."""
+
+    groups: Mapping[str, Mapping[str, object]]
+    """Of each group's runs, by its name."""
+    config_error: str | None
+    """Why the config as it lies there is not the one in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The status before and after a run: what became another is news."""
+
+    before: MirrorStatus
+    after: MirrorStatus
+
+
+async def write_down(store: Store, config: Config, report: Report, known: Known | None = None) -> Told:
+    """Merge ``report`` into the status files; without ``known``, what was known of groups stays.
+
+    A failure is told in the log: what is served is not touched by it.
+    """
+    now = datetime.now(UTC)
+    before = await store.run(lambda: read_status(store.layout))
+    after = before.after(report, _wanted(report.plans), now)
+    try:
+        await store.run(lambda: _write_status(store.layout, config, after, known, now))
+        await store.run(lambda: _add_run(store.layout, report, now))
+    except HostError as error:
+        _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
+    return Told(before, after)
+
+
+async def tell(store: Store, config: Config, known: Known) -> None:
+    """Say in the status what is known now, without a run. A failure is told in the log."""
+    try:
+        status = await store.run(lambda: read_status(store.layout))
+        await store.run(lambda: _write_status(store.layout, config, status, known, datetime.now(UTC)))
+    except HostError as error:
+        _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
+
+
+def _write_status(layout: Layout, config: Config, status: MirrorStatus, known: Known | None, now: datetime) -> None:
+    if known is None:
+        known = Known(status.groups, None)
+    write_public(layout, STATUS, status.encode(_about(layout, config, known, now)))
+
+
+def _add_run(layout: Layout, report: Report, now: datetime) -> None:
+    begun = now - timedelta(seconds=report.seconds)
+    names = sorted({plan.group for plan in report.plans if plan.group})
+    line = run_line(report, ",".join(names), begun, now)
+    write_public(layout, RUNS, with_line(_runs(layout), line))
+
+
+def read_document(layout: Layout) -> Any:  # noqa: ANN401 - JSON
+    """All that ``status.json`` says; None where nothing was written yet. Raises HostError for what is none of ours."""
+    content = read_public(layout, STATUS)
+    if content is None:
+        return None
+    with parsing(layout.status / STATUS):
+        MirrorStatus.decode(content)
+        return json.loads(content)
+
+
+def read_status(layout: Layout) -> MirrorStatus:
+    """The status as last written; an empty one where there is none, or it can't be read: the next runs fill it."""
+    with contextlib.suppress(HostError):
+        content = read_public(layout, STATUS)
+        if content is not None:
+            with parsing(layout.status / STATUS):
+                return MirrorStatus.decode(content)
+    return MirrorStatus()
+
+
+def _runs(layout: Layout) -> bytes:
+    try:
+        return read_public(layout, RUNS) or b""
+    except HostError:
+        return b""
+
+
+def _wanted(plans: Sequence[RepositoryPlan]) -> Wanted:
+    return Wanted(
+        {plan.name: plan.group for plan in plans},
+        {plan.name: min((image.stale_after for image in plan.images), default=_DEFAULT_STALE) for plan in plans},
+        frozenset(plan.name for plan in plans if plan.may_drop and plan.only is None),
+    )
+
+
+def _about(layout: Layout, config: Config, known: Known, now: datetime) -> dict[str, object]:
+    disk = os.statvfs(layout.root)
+    return {
+        "version": __version__,
+        "written": now.isoformat(timespec="seconds"),
+        "snapshot": served_name(layout),
+        "config": config.fingerprint,
+        "config_error": known.config_error,
+        "disk": {
+            "total": disk.f_blocks * disk.f_frsize,
+            "free": disk.f_bavail * disk.f_frsize,
+            "reserve": config.reserve.bytes_of(disk.f_blocks * disk.f_frsize),
+        },
+        "groups": {group.name: _group(group) | dict(known.groups.get(group.name, {})) for group in groups_of(config)},
+    }
+
+
+def _group(group: Group) -> dict[str, object]:
+    return {"schedule": group.schedule, "stale_after": group.stale_after, "together": group.together}

@@ -1,0 +1,212 @@
+"""What people are told of every image and run: merged from the status before and a run's report. Pure.
+
+The documents are public: they go to ``status/`` of the root, where nginx serves them.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from mirrord.errors import DeferredError, MirrordError
+from mirrord.sync.outcome import Outcome, Report, Status, repository_in
+
+SCHEMA = "mirrord.status/1"
+RUNS_KEPT = 1000
+"""Lines of ``runs.jsonl``."""
+
+
+_NEW = frozenset({Status.ADDED, Status.UPDATED, Status.COMPLETED})
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error as people are told of it: whose move it is, and in what words."""
+
+    owner: str
+    text: str
+    since: str
+    """When it was first met without a success in between."""
+    retry: str | None = None
+    """When the upstream said that it may be asked again."""
+
+    def document(self) -> dict[str, object]:
+        """As it stands in the status."""
+        return {"owner": self.owner, "text": self.text, "since": self.since, "retry": self.retry}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStatus:
+    """How one image stands: a tag, a digest, or an entry of the config whose tags could not be found out."""
+
+    group: str
+    stale_after: float
+    """Seconds since ``succeeded`` after which it is stale."""
+    digest: str | None = None
+    checked: str | None = None
+    """When its upstream was last asked."""
+    succeeded: str | None = None
+    """When it was last known to be what its upstream has."""
+    changed: str | None = None
+    """When its digest last became another."""
+    state: str = ""
+    """What became of it in its last run: one of `Status`."""
+    note: str = ""
+    trouble: Trouble | None = None
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether its last success is too old, or there never was one."""
+        if self.succeeded is None:
+            return True
+        return (now - datetime.fromisoformat(self.succeeded)).total_seconds() > self.stale_after
+
+    def document(self) -> dict[str, object]:
+        """As it stands in the status."""
+        return {
+            "group": self.group,
+            "stale_after": self.stale_after,
+            "digest": self.digest,
+            "checked": self.checked,
+            "succeeded": self.succeeded,
+            "changed": self.changed,
+            "state": self.state,
+            "note": self.note,
+            "error": self.trouble.document() if self.trouble else None,
+        }
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """The same back. Raises KeyError, TypeError, ValueError."""
+        fields = {name: value for name, value in document.items() if name != "error"}
+        error = document["error"]
+        return cls(**fields, trouble=Trouble(**error) if error else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run was to look at, as far as its report does not say it."""
+
+    groups: Mapping[str, str]
+    """By repository, its group."""
+    stale_after: Mapping[str, float]
+    """By repository, seconds."""
+    whole: frozenset[str]
+    """Repositories that were looked at whole: of them, what the report does not name is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """Every image, by its name on the mirror."""
+
+    images: Mapping[str, ImageStatus] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """What was known of each group's runs."""
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """Read ``status.json``. Raises KeyError, TypeError, ValueError."""
+        document = json.loads(content)
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"it is no {SCHEMA}")
+        images = {str(name): ImageStatus.read(image) for name, image in document["images"].items()}
+        return cls(images, {str(name): dict(group) for name, group in document["groups"].items()})
+
+    def encode(self, more: Mapping[str, object]) -> bytes:
+        """The bytes of ``status.json``, with what else is to stand in it."""
+        images = {name: image.document() for name, image in sorted(self.images.items())}
+        return json.dumps({"schema": SCHEMA, **more, "images": images}, separators=(",", ":")).encode()
+
+    def after(self, report: Report, wanted: Wanted, now: datetime) -> Self:
+        """The status after a run that ended ``now``."""
+        images = dict(self.images)
+        when = now.astimezone(UTC).isoformat(timespec="seconds")
+        for name, outcome in _by_name(report):
+            if outcome.status is Status.REMOVED:
+                images.pop(name, None)
+                continue
+            before = images.get(name) or ImageStatus("", 0.0)
+            kept = replace(
+                before,
+                group=wanted.groups.get(outcome.repository, ""),
+                stale_after=wanted.stale_after.get(outcome.repository, before.stale_after),
+            )
+            images[name] = _after(kept, outcome, report, when, now)
+        return replace(self, images=dict(_left(images, report, wanted, when, now)))
+
+
+def _by_name(report: Report) -> Iterable[tuple[str, Outcome]]:
+    """Each image once: one that is asked for twice (by a rule and by a pin) counts with what went wrong."""
+    found: dict[str, Outcome] = {}
+    for outcome in report.outcomes:
+        before = found.get(outcome.name)
+        if before is None or before.error is None:
+            found[outcome.name] = outcome
+    return found.items()
+
+
+def _after(before: ImageStatus, outcome: Outcome, report: Report, when: str, now: datetime) -> ImageStatus:
+    found = replace(before, state=str(outcome.status), checked=when, note=outcome.warning)
+    error = outcome.error
+    if outcome.status in _NEW:
+        error = error or report.problem  # complete, and not served
+        if before.group in report.withheld:
+            why = f"complete, and not published: group {before.group} waits for {report.withheld[before.group].name}"
+            return replace(found, note=why)
+    if error is not None:
+        return replace(found, trouble=_trouble(before.trouble, error, when, now))
+    is_waiting = outcome.status is Status.DEFERRED  # for its cooldown: what is served is what is wanted
+    digest = str(outcome.digest) if outcome.digest and not is_waiting else before.digest
+    changed = when if before.digest != digest else before.changed
+    return replace(found, digest=digest, succeeded=when, changed=changed, trouble=None)
+
+
+def _trouble(before: Trouble | None, error: MirrordError, when: str, now: datetime) -> Trouble:
+    retry = None
+    if isinstance(error, DeferredError):
+        retry = datetime.fromtimestamp(now.timestamp() + error.seconds, UTC).isoformat(timespec="seconds")
+    return Trouble(str(error.owner), str(error), before.since if before else when, retry)
+
+
+def _left(
+    images: Mapping[str, ImageStatus], report: Report, wanted: Wanted, when: str, now: datetime
+) -> Iterator[tuple[str, ImageStatus]]:
+    """Without what is gone; where a repository as a whole failed, its images are in the same trouble, and stay."""
+    named = {outcome.name for outcome in report.outcomes if outcome.status is not Status.REMOVED}
+    broken = {
+        outcome.repository: outcome.error
+        for outcome in report.outcomes
+        if outcome.error is not None and outcome.name.partition(" ")[0] == outcome.repository
+    }
+    for name, image in images.items():
+        repository = repository_in(name)
+        if name in named or repository not in wanted.whole:
+            yield name, image
+        elif repository in broken and name.partition(" ")[0] != repository:
+            yield name, replace(image, trouble=_trouble(image.trouble, broken[repository], when, now))
+
+
+def run_line(report: Report, group: str, begun: datetime, ended: datetime) -> dict[str, object]:
+    """One run as a line of ``runs.jsonl``."""
+    return {
+        "run": report.run_id,
+        "group": group,
+        "begun": begun.isoformat(timespec="seconds"),
+        "ended": ended.isoformat(timespec="seconds"),
+        "seconds": round(report.seconds, 3),
+        "counts": {str(status): count for status, count in sorted(report.counts.items())},
+        "failed_by_owner": report.owners,
+        "snapshots": list(report.snapshots),
+        "requests": report.requests,
+        "bytes_fetched": report.progress.bytes_fetched,
+        "blobs_fetched": report.progress.blobs_fetched,
+        "bytes_linked": report.progress.bytes_linked,
+        "problem": report.problem and {"owner": str(report.problem.owner), "text": str(report.problem)},
+        "held": report.held or None,
+    }
+
+
+def with_line(content: bytes, line: Mapping[str, object], kept: int = RUNS_KEPT) -> bytes:
+    """The bytes of ``runs.jsonl`` with one more line, and without the oldest where there are too many."""
+    lines = content.splitlines()[-(kept - 1) :] if kept > 1 else []
+    return b"".join(each + b"\n" for each in [*lines, json.dumps(line, separators=(",", ":")).encode()])
