@@ -73,7 +73,7 @@ Found = Mapping[tuple[str, str], Sequence[Taken]]
 
 
 def _ratios(found: Found, what: str) -> tuple[float, float]:
-    """How many times as many answers, and as few seconds of processor: medians of the rounds, each a moment of its own."""
+    """How many times as many answers, and as few seconds of processor: medians of the rounds, each by itself."""
     pairs = list(zip(found[what, MIRROR], found[what, REGISTRY], strict=True))
     return median(own.rate / other.rate for own, other in pairs), median(other.cost / own.cost for own, other in pairs)
 

@@ -35,6 +35,7 @@ _FAMILIES = (
     "serve",
     "systemd",
     "clients",
+    "move",
     "demo",
 )
 """Modules of this package, each of which registers its commands when it is imported; `--help` lists them so."""

@@ -61,7 +61,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(ABC):
-    """One thing that is asked. Its fields are texts, perhaps None, booleans, and tuples of texts: it travels as JSON."""
+    """One thing that is asked. Its fields are texts, perhaps None, booleans, tuples of texts: it travels as JSON."""
 
     name: ClassVar[str]
     is_alone: ClassVar[bool] = False

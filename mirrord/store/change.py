@@ -21,6 +21,8 @@ class Brake:
     """``delete.max``."""
     floor: int = 20
     """So many may always go."""
+    command: str = "mirrord sync"
+    """What has the option that lets it pass."""
 
     def check(self, dropped: Mapping[str, frozenset[str]], held: Callable[[], int]) -> None:
         """Raise BrakeError where ``dropped`` (by repository) are too many of the tags ``held`` counts.
@@ -36,7 +38,8 @@ class Brake:
         shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
         raise BrakeError(
             f"this would drop {len(names)} of {total} tags, more than {self.share * 100:g}% (delete.max): {shown}; "
-            "they left the config, its rules, or the upstream's lists. If that is meant: mirrord sync --allow-deletes"
+            "they left the config, its rules, or the upstream's lists. "
+            f"If that is meant: {self.command} --allow-deletes"
         )
 
 

@@ -19,6 +19,7 @@ from mirrord.store.public import read_public, write_public
 from mirrord.store.reading import parsing
 from mirrord.store.snapshot import served_name
 from mirrord.store.store import Store
+from mirrord.store.tell import tell_published
 from mirrord.sync.decide import RepositoryPlan
 from mirrord.sync.outcome import Report
 from mirrord.sync.status import MirrorStatus, Wanted, run_line, with_line
@@ -61,6 +62,7 @@ async def write_down(store: Store, config: Config, report: Report, known: Known 
         await store.run(lambda: _add_run(store.layout, report, now))
     except HostError as error:
         _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
+    await tell_published(store)
     return Told(before, after)
 
 
@@ -128,6 +130,7 @@ def _about(layout: Layout, config: Config, known: Known, now: datetime) -> dict[
         "written": now.isoformat(timespec="seconds"),
         "snapshot": served_name(layout),
         "config": config.fingerprint,
+        "public_url": config.public_url,
         "config_error": known.config_error,
         "disk": {
             "total": disk.f_blocks * disk.f_frsize,

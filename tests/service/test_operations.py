@@ -188,7 +188,7 @@ async def block_and_roll_back(twice: Twice) -> None:
     [
         (fail, ("sync",), 1, "failed"),
         (cut_off, ("sync",), 1, "upstream: "),
-        (fill, ("sync",), 3, "are kept free"),
+        (fill, ("sync", f"{HOST}/big"), 3, "are kept free"),
         (spoil_pins, ("gc",), 3, "pins.json"),
         (drop_a_stranger, ("gc",), 1, "kept: "),
         (drop_a_stranger, ("gc", "--dry-run", "-v"), 1, "README"),

@@ -6,6 +6,7 @@ from typing import ClassVar
 from mirrord.service.operation import DONE, FOUND, Operation, Reply, Workshop
 from mirrord.service.setting import retention_of
 from mirrord.store.collect import Collected
+from mirrord.store.tell import tell_published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Collect(Operation):
         config = workshop.config
         retention = retention_of(config)
         found = await workshop.store.collect(retention, is_dry=self.dry_run)
+        if not self.dry_run:
+            await tell_published(workshop.store)
         return Reply(_collected(found, dry_run=self.dry_run), FOUND if found.doubts else DONE)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from mirrord.service.operation import Operation
 from mirrord.service.operations.collect import Collect
 from mirrord.service.operations.images import Block, Remove, Unblock
+from mirrord.service.operations.move import Adopt, Load
 from mirrord.service.operations.snapshots import Pin, PlanRollback, Release, RollBack
 from mirrord.service.operations.sync import Sync
 from mirrord.service.operations.verify import VerifyAndRepair
@@ -20,4 +21,6 @@ OPERATIONS: Final[tuple[type[Operation], ...]] = (
     Pin,
     Collect,
     VerifyAndRepair,
+    Adopt,
+    Load,
 )

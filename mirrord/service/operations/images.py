@@ -10,6 +10,7 @@ from mirrord.store.additions import drop_added
 from mirrord.store.blocks import parse_block, read_blocks, write_blocks
 from mirrord.store.layout import Layout
 from mirrord.store.snapshot import Reason
+from mirrord.store.tell import tell_published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Remove(Operation):
         store, names = workshop.store, [local_name(image) for image in self.images]
         changes = await store.run(lambda: drop_added(store.tree, names))
         done = (await store.publish(changes, Reason("", f"remove {' '.join(names)}"))).publication
+        await tell_published(store)
         return Reply({"removed": names, "snapshot": done.snapshot if done else None})
 
 
@@ -40,6 +42,7 @@ class Block(Operation):
     async def perform(self, workshop: Workshop) -> Reply:
         """Block it; of the reply's blocks the first is what was asked for. Raises InvalidDigestError, HostError."""
         done = await workshop.store.block(parse_block(local_name(self.what), self.why))
+        await tell_published(workshop.store)
         return Reply(
             {
                 "blocks": [each.document() for each in done.blocks],

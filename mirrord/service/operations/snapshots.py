@@ -8,6 +8,7 @@ from mirrord.store.history import find_snapshot, one_before
 from mirrord.store.hold import read_pins, release_hold, write_pins
 from mirrord.store.layout import Layout
 from mirrord.store.rollback import Rollback, plan_rollback
+from mirrord.store.tell import tell_published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class RollBack(PlanRollback):
         store = workshop.store
         plan = await store.run(lambda: self.plan(store.layout))
         done = await store.roll_back(plan.target.name, plan.repository)
+        await tell_published(store)
         changes = [each.document() for each in plan.changes]
         name = done.snapshot if done else None
         return Reply({"target": plan.target.name, "snapshot": name, "changes": changes})
@@ -62,7 +64,9 @@ class Release(Operation):
     async def perform(self, workshop: Workshop) -> Reply:
         """Forget the hold. Raises HostError."""
         layout = workshop.store.layout
-        return Reply({"released": await workshop.store.decide(lambda: release_hold(layout))})
+        was_held = await workshop.store.decide(lambda: release_hold(layout))
+        await tell_published(workshop.store)
+        return Reply({"released": was_held})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,9 @@ class Pin(Operation):
     async def perform(self, workshop: Workshop) -> Reply:
         """Write it down: a collection must not come between looking and writing. Raises ConfigError, HostError."""
         layout = workshop.store.layout
-        return await workshop.store.decide(lambda: self._pin(layout))
+        reply = await workshop.store.decide(lambda: self._pin(layout))
+        await tell_published(workshop.store)
+        return reply
 
     def _pin(self, layout: Layout) -> Reply:
         name = find_snapshot(layout, self.snapshot).name

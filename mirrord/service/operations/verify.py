@@ -7,6 +7,7 @@ from mirrord.config.model import Config
 from mirrord.config.scalars import RATE
 from mirrord.errors import ConfigError, Owner
 from mirrord.service.operation import DONE, FOUND, HOST, Operation, Reply, Workshop
+from mirrord.store.tell import tell_published
 from mirrord.store.verify_pace import Pacer
 from mirrord.sync.repair import Repair, verify_and_repair
 
@@ -27,6 +28,7 @@ class VerifyAndRepair(Operation):
         config = workshop.config or Config()
         pacer = pacer_of(self.rate, config)
         done = await verify_and_repair(workshop.store, config, pacer, workshop.meters.verification)
+        await tell_published(workshop.store)
         return repaired(done, repair=True)
 
 
