@@ -18,6 +18,7 @@ from mirrord.cli.invocation import INTERRUPTED, Invocation
 from mirrord.cli.setting import config_of, root_of
 from mirrord.config.model import Config
 from mirrord.errors import HostError
+from mirrord.serve.page_files import keep_page
 from mirrord.service.operation import Meters, Operation, Reply, Workshop
 from mirrord.service.remote import Daemon, GivenUpError, closed_place, find_daemon
 from mirrord.store.layout import Layout
@@ -105,6 +106,7 @@ async def _locally(mirror: Mirror, operation: Operation, meters: Meters, update:
             refreshing(update),
             open_store(mirror.root, command=operation.words, threads=threads, reserve=reserve) as store,
         ):
+            await keep_page(store)
             return await operation.perform(Workshop(store, mirror.config, meters))
     except InUseError as error:
         if (why := closed_place(mirror.root, mirror.control)) is not None:

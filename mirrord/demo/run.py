@@ -17,6 +17,7 @@ from mirrord.serve.address import Address
 from mirrord.serve.embedded import make_app, serving
 from mirrord.store.store import open_store
 from mirrord.store.tree import Tree
+from mirrord.sync.journal import write_down
 from mirrord.sync.outcome import Progress, Report
 from mirrord.sync.plan import plan_all
 from mirrord.sync.run import Order, run_sync
@@ -51,7 +52,8 @@ async def running_demo(place: Path, listen: Address) -> AsyncIterator[Demo]:
         config = await asyncio.to_thread(load, file)
         async with open_store(root, command="mirrord demo", threads=_THREADS, reserve=config.reserve) as store:
             plans = plan_all(images_of(config), await store.repositories())
-            report = await run_sync(config, Order(plans, "mirrord demo"), store, Progress())
+            report = await run_sync(config, Order(plans, "mirrord demo", is_whole=True), store, Progress())
+            await write_down(store, config, report)
         stored, named = await asyncio.to_thread(lambda: (_bytes_in(root / "pool"), _bytes_in(root / "content")))
     async with AsyncExitStack() as stack:
         try:

@@ -9,9 +9,21 @@ from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
 from mirrord.serve.errors import Refusal
 from mirrord.serve.files import Opened, open_part, read_document
+from mirrord.serve.page_files import HEADERS, TYPES, page_file
 from mirrord.serve.pages import cut
 from mirrord.serve.ranges import RangeRequest
-from mirrord.serve.routes import Blob, Catalog, DigestManifest, Ping, Referrers, Route, Status, TaggedManifest, TagList
+from mirrord.serve.routes import (
+    Blob,
+    Catalog,
+    DigestManifest,
+    PageFile,
+    Ping,
+    Referrers,
+    Route,
+    Status,
+    TaggedManifest,
+    TagList,
+)
 from mirrord.store.reading import MAX_LIST, MAX_RECORD, file_size, parsing
 from mirrord.store.tree import Tree
 
@@ -64,8 +76,8 @@ Answer = Content | Document | Refusal
 def look(tree: Tree, route: Route, conditions: Conditions) -> Answer:
     """What ``route`` is answered with. Raises HostError for damage, and OSError where the disk refuses."""
     match route:
-        case Ping():
-            return Document({"Content-Type": JSON}, b"{}")
+        case Ping() | PageFile():
+            return _fixed(route)
         case Catalog() | TagList():
             return _list(tree, route)
         case TaggedManifest() | DigestManifest():
@@ -76,6 +88,13 @@ def look(tree: Tree, route: Route, conditions: Conditions) -> Answer:
             return _referrers(tree, route)
         case Status():
             return _status(tree, route)
+
+
+def _fixed(route: Ping | PageFile) -> Answer:
+    """What is the same on every mirror."""
+    if isinstance(route, Ping):
+        return Document({"Content-Type": JSON}, b"{}")
+    return Document({"Content-Type": TYPES[route.name], **HEADERS}, page_file(route.name))
 
 
 def _list(tree: Tree, route: Catalog | TagList) -> Answer:

@@ -23,6 +23,7 @@ from mirrord.serve.aliases import NO_ALIASES, Aliases
 from mirrord.serve.errors import Refusal
 from mirrord.serve.lookup import EMPTY_CATALOG, EMPTY_INDEX, FOREVER, INDEX, LINES
 from mirrord.serve.nginx_aliases import render_aliases
+from mirrord.serve.page_files import HEADERS, PLACES, ROOM, TYPES
 from mirrord.serve.routes import COMPONENT, HOSTILE, LONG_NAME, MAX_PATH, PREFIX, STATUS
 
 EVERYONE: Final = Serve()
@@ -149,7 +150,31 @@ def _values(site: NginxSite) -> Mapping[str, str]:
         **{refusal.name: refusal.document for refusal in Refusal},
     }
     status = indent(_filled("status.conf", values), " " * 4).rstrip() if site.serve.status else ""
+    values = {**values, "PAGE": _page(site.root)}
     return {**values, "STATUS": status, "PROXY": indent(_filled("paging.conf", values), " " * 8).rstrip()}
+
+
+def _page(root: Path) -> str:
+    """A location for each file of the page."""
+    lines = []
+    for place, name in PLACES.items():
+        kind, _, charset = TYPES[name].partition("; charset=")
+        is_named = kind != "text/html"  # which these two lists have anyway, and complain of twice
+        lines += [
+            f"location = {place} {{",
+            f'    disable_symlinks on "from={root}/status";',
+            f"    try_files /status/{ROOM}/{name} @unknown;",
+            f"    types {{ {kind} {name.rpartition('.')[2]}; }}",
+            f"    charset {charset};{f' charset_types {kind};' if is_named else ''}",
+            f"    gzip on;{f' gzip_types {kind};' if is_named else ''} gzip_min_length 1024; gzip_proxied any;",
+            "    gzip_vary on;",
+            "    max_ranges 0;",
+            '    add_header Last-Modified "";',
+            *(f'    add_header {header} "{value}";' for header, value in HEADERS.items()),
+            "    add_header Docker-Distribution-Api-Version registry/2.0 always;",
+            "}",
+        ]
+    return indent("\n".join(lines), " " * 4)
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from mirrord.oci.reference import HUB, MAX_NAME, is_path, is_tag
 from mirrord.serve.aliases import NO_ALIASES, Aliases
 from mirrord.serve.errors import Refusal
 from mirrord.serve.names import HUB_HOSTS, Asked, local_name, own_names
+from mirrord.serve.page_files import PLACES
 
 MAX_PATH: Final = 1000
 """Characters a path may have: the longest name, tag and digest come to half of it."""
@@ -111,7 +112,15 @@ class Status:
     """Below ``status/``: ``status.json``, ``repositories/quay.io/x/y.json``."""
 
 
-Route = Ping | Catalog | TagList | TaggedManifest | DigestManifest | Blob | Referrers | Status
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file of the page that people look at."""
+
+    name: str
+    """``index.html``."""
+
+
+Route = Ping | Catalog | TagList | TaggedManifest | DigestManifest | Blob | Referrers | Status | PageFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,8 @@ def _outside(prefix: str, path: str, query: str, terms: Terms) -> Route | Refusa
     """What belongs to no repository."""
     if path in {"/v2", "/v2/"}:
         return Ping()
+    if path in PLACES:
+        return PageFile(PLACES[path])
     if path == "/v2/_catalog" and not prefix:
         return Catalog(_page(query))
     if terms.tells_status and (told := _STATUS.fullmatch(path)):

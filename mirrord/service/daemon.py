@@ -252,7 +252,8 @@ class Daemon:
                 has_rest = group.name == setting.groups[0].name
                 plans = plan_group(setting.images, served, group.name, has_rest=has_rest, only=due.only)
                 reason = f"schedule of {group.name}" if asked is None else f"trigger of {group.name}"
-                order = Order(plans, reason, Brake(setting.config.delete.max))
+                is_whole = len(setting.groups) == 1 and due.only is None
+                order = Order(plans, reason, Brake(setting.config.delete.max), is_whole)
                 report = await run_sync(setting.config, order, self.store, progress, self.upstreams)
                 past = after_run(past, due, report, begun, self.clock.now(), group)
                 self._remember(group.name, past)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from aiohttp import web
 
 from mirrord.errors import ConfigError, MirrordError
 from mirrord.serve.address import Address, require_unguarded
-from mirrord.serve.embedded import make_app, serving
+from mirrord.serve.embedded import change_terms, make_app, serving
+from mirrord.serve.page_files import keep_page
 from mirrord.serve.routes import Terms
 from mirrord.service.board import Board
 from mirrord.service.clock import Clock, SystemClock
@@ -37,7 +39,7 @@ THREADS = 8
 """Worker threads of the store."""
 _LAST_WORDS = 3.0
 """Seconds that transfers to clients have when the daemon ends: they resume from nginx, or from the next one."""
-_FIXED = ("root", "listen", "control", "public_url", "serve")
+_FIXED = ("root", "listen", "control", "serve")
 """Keys whose change takes a restart."""
 
 _log = structlog.get_logger()
@@ -61,9 +63,10 @@ async def run_service(setting: Setting, root: Path, announce: Callable[[Started]
     require_unguarded(setting.config.serve, listen)
     async with open_store(root, command="mirrord run", threads=THREADS, reserve=setting.config.reserve) as store:
         about = await store.run(lambda: About.of(root, str(setting.path), setting.config.fingerprint))
-        service = Service(store, setting, SystemClock(), notifier, about)
+        await keep_page(store)
         tree = Tree.at(root)
         app = make_app(tree, Terms.of(setting.config))
+        service = Service(store, setting, SystemClock(), notifier, about, app)
         add_health(app, tree, service.metrics.exposition)
         async with (
             serving(app, listen, last_words=_LAST_WORDS) as address,
@@ -81,8 +84,11 @@ async def run_service(setting: Setting, root: Path, announce: Callable[[Started]
 class Service:
     """One daemon as its control socket, its metrics and systemd see it (`control.Controlled`)."""
 
-    def __init__(self, store: Store, setting: Setting, clock: Clock, notifier: Notifier, about: About) -> None:
+    def __init__(
+        self, store: Store, setting: Setting, clock: Clock, notifier: Notifier, about: About, app: web.Application
+    ) -> None:
         self._about = about
+        self._app = app
         self.daemon = Daemon(store, setting, clock, self)
         self.metrics = Metrics(store.layout, clock.now, self._times)
         self._clock = clock
@@ -171,6 +177,7 @@ class Service:
         self._notifier.reloading()
         try:
             new = await asyncio.to_thread(Setting.read, old.path)
+            terms = Terms.of(new.config)
         except ConfigError as error:
             self._config_error = str(error)
             _log.error("config.rejected", file=str(old.path), error=str(error))
@@ -179,6 +186,7 @@ class Service:
             self._config_error = None
             fixed = [key for key in _FIXED if getattr(new.config, key) != getattr(old.config, key)]
             self.daemon.reload(new)
+            change_terms(self._app, terms)
             self.metrics.with_repositories = new.config.metrics.per_repository
             _log.info("config.reloaded", groups=len(new.groups), images=len(new.images), restart_for=fixed)
             counts = {"groups": len(new.groups), "images": len(new.images)}

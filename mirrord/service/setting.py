@@ -25,7 +25,7 @@ class Setting:
     def read(cls, path: Path) -> Self:
         """Read and validate the config at ``path``, whole. Raises ConfigError."""
         config = load(path)
-        return cls(path, config, images_of(config), groups_of(config))
+        return cls(path.absolute(), config, images_of(config), groups_of(config))
 
     def group(self, name: str) -> Group:
         """The group of that name. Raises ConfigError."""

@@ -13,6 +13,7 @@ from mirrord.service.clock import Clock
 from mirrord.service.schedule import Schedule
 from mirrord.service.setting import Setting, retention_of
 from mirrord.store.store import Store
+from mirrord.store.tell import tell_published
 from mirrord.store.verify_pace import Pacer, SystemClock
 from mirrord.store.verify_pool import Progress as Verifying
 from mirrord.sync.repair import verify_and_repair
@@ -74,6 +75,7 @@ class Upkeep:
             rate = setting.config.verify.rate
             pacer = Pacer(_UNPACED if rate is None else rate, _Yielding(self.is_busy))
             await verify_and_repair(self.store, setting.config, pacer, Verifying())
+            await tell_published(self.store)
 
     def _is_gc_due(self, setting: Setting, past: Past, now: datetime) -> bool:
         if past.begun is not None and self._has_published and now - past.begun >= _APART:
@@ -83,6 +85,7 @@ class Upkeep:
     async def _collect(self, setting: Setting) -> None:
         self._has_published = False
         found = await self.store.collect(retention_of(setting.config), is_dry=False)
+        await tell_published(self.store)
         _log.info(
             "gc.finished",
             deleted={str(level): count for level, count in found.counts.items()},

@@ -14,6 +14,7 @@ from mirrord.store.change import Brake
 from mirrord.store.hold import Hold
 from mirrord.store.snapshot import Reason, UndurableError
 from mirrord.store.store import Store
+from mirrord.store.tell import tell_published
 from mirrord.sync.decide import RepositoryPlan
 from mirrord.sync.outcome import Outcome
 from mirrord.sync.repository import RepositoryRun
@@ -114,5 +115,6 @@ class Publisher:
             await asyncio.sleep(seconds)
             try:
                 await self.publish()
+                await tell_published(self.store)
             except MirrordError as error:  # the brake, too
                 _log.error("publication.failed", owner=str(error.owner), error=str(error))

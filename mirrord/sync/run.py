@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import structlog
 
 from mirrord.config.groups import groups_of
-from mirrord.config.images import images_of
 from mirrord.config.model import Config
 from mirrord.errors import HostError, MirrordError
 from mirrord.registry.abilities import Abilities
@@ -47,6 +46,8 @@ class Order:
     reason: str
     """Whose word it is: what its snapshots say."""
     brake: Brake | None = None
+    is_whole: bool = False
+    """Whether it is about all of the config: else others may need downloads that this run does not."""
 
 
 class Upstreams:
@@ -94,7 +95,7 @@ async def run_sync(
             requests = registries.counters.requests
         await _keep(abilities, store)
         outcomes = [*failed, *(outcome for run in publisher.runs for outcome in run.outcomes)]
-        is_whole = _is_all(config, plans) and not any(outcome.error for outcome in outcomes)
+        is_whole = order.is_whole and not any(outcome.error for outcome in outcomes)
         await _tidy(tools, only_expired=not is_whole)
         report = Report(
             run_id,
@@ -111,12 +112,6 @@ async def run_sync(
         )
         _tell(report)
         return report
-
-
-def _is_all(config: Config, plans: Sequence[RepositoryPlan]) -> bool:
-    """Whether ``plans`` are about all of the config: else others may need downloads that these do not."""
-    planned = {plan.name for plan in plans if plan.may_drop and plan.only is None}
-    return planned.issuperset(image.local_name for image in images_of(config))
 
 
 async def dry_run(config: Config, plans: Sequence[RepositoryPlan], reader: Reader, progress: Progress) -> Report:

@@ -90,7 +90,7 @@ def test_http2_resumes_and_revalidates(guarded: Guarded, world: World, tmp_path:
             "{blob}",
         ),
         *("{referrers}", f"/v2/absent/referrers/{ABSENT}", "/v2/_x/manifests/1", "/v2/nginx/blobs/sha256:0", "/none"),
-        *("/quay.io/v2/x/y/manifests/1", "/status/status.json", "/status/absent.json", "/"),
+        *("/quay.io/v2/x/y/manifests/1", "/status/status.json", "/status/absent.json", "/", "/ui/page.js"),
     ],
 )
 def test_without_the_password_every_answer_is_the_same(guarded: Guarded, world: World, target: str, login: str) -> None:

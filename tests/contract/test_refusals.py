@@ -127,7 +127,10 @@ def test_what_can_be_no_name_is_name_invalid(server: Server, name: str, last: st
 @pytest.mark.parametrize(
     ("target", "code"),
     [
-        ("/", "NAME_UNKNOWN"),
+        ("/index.html", "NAME_UNKNOWN"),
+        ("/ui/", "NAME_UNKNOWN"),
+        ("/ui/index.html", "NAME_UNKNOWN"),
+        ("/status/page/index.html", "NAME_UNKNOWN"),
         ("/v2/nginx", "NAME_UNKNOWN"),
         ("/v2/nginx/", "NAME_UNKNOWN"),
         ("/v2/nginx/tags/", "NAME_UNKNOWN"),

@@ -80,7 +80,7 @@ class Mirror:
         async with open_store(self.root, command="test", threads=4, reserve=config.reserve) as store:
             served = await store.repositories()
             plans = plan_some(images, served, only) if only else plan_all(images, served)
-            report = await run_sync(config, Order(plans, "test"), store, Progress())
+            report = await run_sync(config, Order(plans, "test", is_whole=not only), store, Progress())
         check_tree(self.root)
         return report
 

@@ -8,6 +8,7 @@ from support.tree import ScratchTree
 from mirrord.demo import images
 from mirrord.demo.images import BuiltImage
 from mirrord.oci.digest import Digest
+from mirrord.serve.page_files import put_page
 
 OWN_NAME = "mirror.example"
 CONFIG = f"""
@@ -108,6 +109,7 @@ def build_world(root: Path) -> World:
         file = tree.layout.status / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
+    put_page(tree.layout)
     for place in (tree.layout.status, *tree.layout.status.rglob("*")):
         place.chmod(0o755 if place.is_dir() else 0o644)
     return world

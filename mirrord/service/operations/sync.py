@@ -36,7 +36,7 @@ class Sync(Operation):
         config = self.config_for(workshop.config)
         plans = await self.plans(config, workshop.store)
         brake = None if self.allow_deletes else Brake(config.delete.max)
-        order = Order(plans, self.words, brake)
+        order = Order(plans, self.words, brake, is_whole=not self.images)
         report = await run_sync(config, order, workshop.store, workshop.meters.run, workshop.upstreams)
         if workshop.heard is not None:
             await workshop.heard(report)

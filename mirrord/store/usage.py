@@ -1,0 +1,87 @@
+"""How much the pool holds, without looking at all of it each time: a room is counted anew when its names changed."""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mirrord.errors import HostError
+from mirrord.store.durable import host_errors, is_directory
+from mirrord.store.layout import Layout
+from mirrord.store.reading import parsing
+from mirrord.store.state import read_note, write_state
+
+_FILE: Final = "usage.json"
+_SETTLED: Final = 5.0
+"""Seconds after which a directory's mtime tells of every later change: clocks of filesystems are coarse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One directory of the pool, as it was counted."""
+
+    changed: int
+    """Its mtime (ns) then; 0: it is to be counted anew."""
+    bytes: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the pool holds: every byte once, also of what only earlier snapshots name."""
+
+    bytes: int
+    files: int
+
+
+def count_pool(layout: Layout) -> Usage:
+    """Count the pool. Files there never change their size, so a room whose names are as before is not looked into."""
+    known = _load(layout)
+    now = time.time()
+    rooms = {name: _room(path, known.get(name), now) for name, path in _rooms(layout)}
+    if rooms != known:
+        _save(layout, rooms)
+    return Usage(sum(room.bytes for room in rooms.values()), sum(room.files for room in rooms.values()))
+
+
+def _rooms(layout: Layout) -> Iterator[tuple[str, Path]]:
+    for algorithm in ("sha256", "sha512"):
+        above = layout.root / "pool" / algorithm
+        if is_directory(above):
+            with host_errors("count", above):
+                names = sorted(os.listdir(above))
+            for name in names:
+                yield f"{algorithm}/{name}", above / name
+
+
+def _room(path: Path, known: Room | None, now: float) -> Room:
+    with host_errors("count", path):
+        changed = os.stat(path).st_mtime_ns
+        if known is not None and known.changed == changed:
+            return known
+        sizes = []
+        with os.scandir(path) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # collected meanwhile
+                    sizes.append(entry.stat(follow_symlinks=False).st_size)
+        is_settled = now - changed / 1e9 > _SETTLED
+        return Room(changed if is_settled else 0, sum(sizes), len(sizes))
+
+
+def _load(layout: Layout) -> Mapping[str, Room]:
+    """What was counted before; nothing where it can't be read: all is counted anew."""
+    try:
+        document = read_note(layout, _FILE) or {}
+        with parsing(layout.state / _FILE):
+            return {str(name): Room(*map(int, counted)) for name, counted in document.items()}
+    except HostError:
+        return {}
+
+
+def _save(layout: Layout, rooms: Mapping[str, Room]) -> None:
+    document = {name: [room.changed, room.bytes, room.files] for name, room in rooms.items()}
+    write_state(layout, _FILE, json.dumps(document, separators=(",", ":")).encode())
