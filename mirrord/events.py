@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -14,6 +15,9 @@ Format = Literal["auto", "console", "json"]
 Listener = Callable[[Mapping[str, object]], None]
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_priority: ContextVar[int] = ContextVar("priority", default=6)
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""The journal's, by level."""
 
 
 def configure(level: Level = "info", form: Format = "auto", stream: TextIO | None = None) -> None:
@@ -31,12 +35,39 @@ def configure(level: Level = "info", form: Format = "auto", stream: TextIO | Non
         if readable
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
+    if _is_journal(target):
+        last.insert(0, _take_priority)
+        last.append(_put_priority)
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+
+
+def _is_journal(target: TextIO) -> bool:
+    """Whether what is written there goes to systemd's journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        found = os.fstat(target.fileno())
+    except (OSError, ValueError):
+        return False
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))
+
+
+def _take_priority(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Remember the level until the line is made: rendering leaves a text."""
+    _priority.set(_PRIORITIES.get(str(event.get("level")), 6))
+    return event
+
+
+def _put_priority(_logger: structlog.typing.WrappedLogger, _method: str, line: object) -> str:
+    """Begin the line with its priority, as journald reads it (sd-daemon(3)): every line of a traceback, too."""
+    mark = f"<{_priority.get()}>"
+    return "\n".join(f"{mark}{each}" for each in str(line).splitlines())
 
 
 @contextlib.contextmanager

@@ -130,6 +130,9 @@ class _Reading:
         if not _is_there(file):
             self._note(path, pattern.line, f"no file {shown(pattern)}; a glob such as conf.d/*.yaml may match none")
             return []
+        if file.is_dir():
+            self._note(path, pattern.line, f"{shown(pattern)} is a directory; name the files in it, e.g. conf.d/*.yaml")
+            return []
         return [file]
 
     def require_images(self, path: Path) -> None:

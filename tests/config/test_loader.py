@@ -9,6 +9,7 @@ from support.configs import config_of, write_config
 
 from mirrord.config import loader
 from mirrord.config.loader import MAX_SIZE, find, load, locate
+from mirrord.config.problem import InvalidConfigError
 from mirrord.errors import ConfigError
 
 
@@ -260,3 +261,15 @@ def test_a_loaded_config_shows_no_secret(tmp_path: Path) -> None:
         "registries: {r.lan: {username: me, password: hunter2, proxy: 'http://a:hunter2@p'}}",
     )
     assert "hunter2" not in repr(config) + str(config) + str(config.model_dump()) + config.model_dump_json()
+
+
+def test_an_included_directory_is_told_where_it_is_named(tmp_path: Path) -> None:
+    """Not at the directory, which has no line to mend."""
+    (tmp_path / "conf.d").mkdir()
+    file = tmp_path / "mirrord.yaml"
+    file.write_text("include: conf.d\nimages: [nginx]\n")
+    with pytest.raises(InvalidConfigError) as caught:
+        load(file)
+    (problem,) = caught.value.problems
+    words = 'include: "conf.d" is a directory; name the files in it, e.g. conf.d/*.yaml'
+    assert str(problem) == f"{file}:1: {words}"

@@ -32,11 +32,17 @@ _CHANGING = (
     (re.compile(r"\d+ bytes are free"), "N bytes are free"),
 )
 """What differs from one time to the next by itself."""
+_OF_LUCK = (
+    (re.compile(r'("(?:requests|\w+_fetched)": )\d+'), r"\1N"),
+    (re.compile(r"Fetched \S+ \S+ in \d+ requests?"), "Fetched"),
+    (re.compile(r"no room for [^,]*: N bytes"), "no room for it: N bytes"),
+)
+"""What differs where one part of an image fails while another is asked for."""
 
 
 def lasting(words: str) -> list[str]:
     """The lines of ``words`` without what differs by itself; images are worked on side by side, so in one order."""
-    for pattern, by in _CHANGING:
+    for pattern, by in (*_CHANGING, *(_OF_LUCK if "are kept free" in words else ())):
         words = pattern.sub(by, words)
     return sorted(words.splitlines())
 
