@@ -39,7 +39,7 @@ THREADS = 8
 """Worker threads of the store."""
 _LAST_WORDS = 3.0
 """Seconds that transfers to clients have when the daemon ends: they resume from nginx, or from the next one."""
-_FIXED = ("root", "listen", "control", "serve")
+_FIXED = ("root", "listen", "control", "serve", "reserve", "log")
 """Keys whose change takes a restart."""
 
 _log = structlog.get_logger()

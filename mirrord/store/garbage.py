@@ -62,7 +62,7 @@ def named_digests(layout: Layout, repository: str, generations: Iterable[str]) -
         tags = layout.generations / flat_name(repository) / identity / "tags"
         try:
             record = read_record(layout, repository, identity)
-            named |= _of_record(record)
+            named |= digests_named(record)
             targets = {tag: parse_manifest_name(os.readlink(tags / tag)) for tag in os.listdir(tags)}
         except (MirrordError, OSError, LookupError, TypeError) as error:
             raise DoubtError(f"{repository}: {error}") from error
@@ -73,7 +73,8 @@ def named_digests(layout: Layout, repository: str, generations: Iterable[str]) -
     return frozenset(named)
 
 
-def _of_record(record: Record) -> set[Digest]:
+def digests_named(record: Record) -> set[Digest]:
+    """Every manifest that a record names: of tags, of digests, below both, and what refers to them."""
     held = [*record.tags.values(), *record.digests.values()]
     listed = (Digest.parse(entry["digest"]) for entries in record.referrers.values() for entry in entries)
     return {each.digest for each in held} | {child for each in held for child in each.children} | set(listed)

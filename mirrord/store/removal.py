@@ -12,7 +12,7 @@ from mirrord.store import durable
 from mirrord.store.blocks import Block, read_blocks, write_blocks
 from mirrord.store.change import Change
 from mirrord.store.content import read_manifest
-from mirrord.store.garbage import repositories_on_disk
+from mirrord.store.garbage import digests_named, repositories_on_disk
 from mirrord.store.generation import read_record
 from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name
 from mirrord.store.publish import Publication, publish, served_snapshot
@@ -112,7 +112,8 @@ def unlink_unnamed(layout: Layout, repository: str, digests: frozenset[Digest]) 
     room = layout.generations / flat_name(repository)
     for identity in filter(generation_sequence, os.listdir(room) if durable.is_directory(room) else ()):
         with contextlib.suppress(HostError):  # a damaged one can't be served: verify tells of it
-            named |= _named_by(blocks.leave(read_record(layout, repository, identity)))
+            left = blocks.leave(read_record(layout, repository, identity))
+            named |= digests_named(left) if left else set()
     return unlink_manifests(layout, repository, digests - named)
 
 

@@ -102,12 +102,11 @@ class Store(Reader):
 
         There is one of a digest at a time: None where another run has brought the blob meanwhile.
         """
-        was_first = blob.digest not in self._landings
         while (landing := self._landings.get(blob.digest)) is not None:
             await landing.wait()
-        if not was_first and await self.in_pool(blob):
-            yield None
-            return
+            if await self.in_pool(blob):  # else the next one tries: who that is, the loop looks again
+                yield None
+                return
         self._landings[blob.digest] = asyncio.Event()
         partial = Partial(self.layout, blob.digest, blob.size, self.run)
         try:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ from mirrord.sync.status import MirrorStatus, Wanted, run_line, with_line
 STATUS = "status.json"
 RUNS = "runs.jsonl"
 _DEFAULT_STALE = 172_800.0
+
+_MERGING = threading.Lock()
 
 _log = structlog.get_logger()
 
@@ -54,25 +57,28 @@ async def write_down(store: Store, config: Config, report: Report, known: Known 
 
     A failure is told in the log: what is served is not touched by it.
     """
-    now = datetime.now(UTC)
-    before = await store.run(lambda: read_status(store.layout))
-    after = before.after(report, _wanted(report.plans), now)
-    try:
-        await store.run(lambda: _write_status(store.layout, config, after, known, now))
-        await store.run(lambda: _add_run(store.layout, report, now))
-    except HostError as error:
-        _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
+    told = await store.run(lambda: _merge(store.layout, config, report, known, datetime.now(UTC)))
     await tell_published(store)
-    return Told(before, after)
+    return told
 
 
 async def tell(store: Store, config: Config, known: Known) -> None:
     """Say in the status what is known now, without a run. A failure is told in the log."""
-    try:
-        status = await store.run(lambda: read_status(store.layout))
-        await store.run(lambda: _write_status(store.layout, config, status, known, datetime.now(UTC)))
-    except HostError as error:
-        _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
+    await store.run(lambda: _merge(store.layout, config, None, known, datetime.now(UTC)))
+
+
+def _merge(layout: Layout, config: Config, report: Report | None, known: Known | None, now: datetime) -> Told:
+    """Read, merge and write in one go: of two runs that end together, none may lose what the other wrote."""
+    with _MERGING:
+        before = read_status(layout)
+        after = before if report is None else before.after(report, _wanted(report.plans), now)
+        try:
+            _write_status(layout, config, after, known, now)
+            if report is not None:
+                _add_run(layout, report, now)
+        except HostError as error:
+            _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
+        return Told(before, after)
 
 
 def _write_status(layout: Layout, config: Config, status: MirrorStatus, known: Known | None, now: datetime) -> None:

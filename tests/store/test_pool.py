@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from mirrord.config.reserve import Reserve
 from mirrord.demo.images import descriptor, image, layer
 from mirrord.errors import DigestMismatchError
 from mirrord.oci.digest import Digest
@@ -17,6 +18,7 @@ from mirrord.store import content, durable, pool
 from mirrord.store.layout import Layout
 from mirrord.store.partial import Partial
 from mirrord.store.root import create
+from mirrord.store.store import open_store
 
 T = TypeVar("T")
 BLOB = os.urandom(3_000_000)
@@ -225,3 +227,21 @@ def test_a_survey_tells_where_each_blob_is(layout: Layout) -> None:
     assert sizes(found.held) == [Digest.of(b"held")]
     assert sizes(found.pooled) == [Digest.of(b"pooled")]
     assert sizes(found.absent) == [Digest.of(b"absent"), Digest.of(b"torn")]
+
+
+async def test_a_blob_has_one_writer_though_the_first_fails(tmp_path: Path) -> None:
+    """Who waits for a download that fails takes it over, one at a time: a partial has one writer."""
+    blob = Descriptor("application/octet-stream", Digest.of(b"never comes"), 11)
+    writers = 0
+
+    async def fetch() -> None:
+        nonlocal writers
+        async with store.download(blob) as partial:
+            assert partial is not None
+            writers += 1
+            assert writers == 1
+            await asyncio.sleep(0.02)
+            writers -= 1
+
+    async with open_store(tmp_path / "root", command="test", threads=2, reserve=Reserve(size=0)) as store:
+        await asyncio.gather(*(fetch() for _ in range(6)))

@@ -10,7 +10,7 @@ from support.scripted import Scripted
 from mirrord.config.images import images_of
 from mirrord.config.loader import load
 from mirrord.config.reserve import Reserve
-from mirrord.demo.images import ARM64, image, index, layer
+from mirrord.demo.images import ARM64, image, index, layer, signature
 from mirrord.oci.digest import Digest
 from mirrord.store.blocks import parse_block
 from mirrord.store.change import Change
@@ -194,3 +194,23 @@ async def test_a_tags_history_tells_what_it_named_and_when(served: Mirror, upstr
     done = await served.command("images", f"{HOST}/app:good", "--history", "--json")
     digests = [row["digest"] for row in done.document["history"]]
     assert digests == [None, str(new), str(image("good").digest)]
+
+
+async def test_a_blocked_tag_leaves_what_is_listed_as_a_referrer(mirror: Mirror, upstream: Scripted) -> None:
+    """Closed: what a served list of referrers names stays, though the tag that named it, too, is blocked."""
+    subject = image("subject")
+    listed = signature(subject)
+    upstream.push("app", subject, "1")
+    upstream.push("app", listed, "named-too")
+    mirror.configure('{{name: "{host}/app", tags: ["1", "named-too"]}}')
+    await mirror.sync()
+    name = f"{HOST}/app"
+    record = Tree(mirror.layout).record(name)
+    assert record is not None
+    entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": str(listed.digest), "size": 1}
+    async with open_store(mirror.root, command="test", threads=1, reserve=Reserve(size=0)) as store:
+        change = Change(name, record.upstream, referrers={subject.digest: (entry,)})
+        await store.publish([change], Reason("run", "test"))
+    done = await block(mirror, f"{name}:named-too")
+    assert done.tags == (f"{name}:named-too",)
+    assert Tree(mirror.layout).by_digest(name, listed.digest) is not None
