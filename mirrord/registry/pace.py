@@ -36,13 +36,19 @@ class Speed:
         self._received = 0
         self._began = asyncio.get_running_loop().time()
 
-    async def took(self, size: int) -> bool:
+    @property
+    def is_paced(self) -> bool:
+        """Whether it shares a pace with others."""
+        return bool(self._paces)
+
+    async def took(self, size: int, waited: float | None = None) -> bool:
         """Account for a piece that came; waits where the pace wants it. False where the sender is too slow.
 
-        Only the time spent on waiting for the network counts: neither a pace of one's own nor a slow disk.
+        Only the time spent on waiting for the network counts, neither a pace of one's own nor a slow disk: the
+        seconds ``waited``, else the time since `again`.
         """
         self._received += size
-        self._waited += asyncio.get_running_loop().time() - self._began
+        self._waited += asyncio.get_running_loop().time() - self._began if waited is None else waited
         if self._waited >= FLOOR_WINDOW:
             if self._received < self._floor:
                 return False

@@ -5,6 +5,7 @@ The network is read while the sink writes: one batch of chunks is under way to t
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Protocol
 
 import structlog
@@ -15,6 +16,7 @@ from mirrord.oci.manifest import Descriptor
 from mirrord.registry.ask import Ask
 from mirrord.registry.failures import TransientError
 from mirrord.registry.headers import parse_content_range
+from mirrord.registry.tap import DRAUGHT, SIP, Tap
 from mirrord.registry.transport import Answer, Transport
 from mirrord.registry.wire import Wire, read_in_large_pieces
 
@@ -39,6 +41,9 @@ class BlobSink(Protocol):
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Take the next bytes, in pieces."""
+
+    async def draw(self, source: Tap, /) -> int:
+        """Take what ``source`` has, by one call of a worker thread, and how much that was."""
 
     async def restart(self) -> None:
         """Forget all."""
@@ -100,8 +105,12 @@ async def _begin(response: ClientResponse, ask: Ask, blob: Descriptor, sink: Blo
 
 async def _pour(answer: Answer, ask: Ask, blob: Descriptor, sink: BlobSink, wire: Wire) -> None:
     """Stream a body into the sink; what came before a failure is written before it is raised."""
-    read_in_large_pieces(answer.response)
     room = blob.size - sink.offset
+    tap = Tap.open(answer.response, room, wire.read_timeout)
+    if tap is not None:
+        await _draw(tap, answer, sink, wire)
+        return
+    read_in_large_pieces(answer.response)
     failure: Exception | None = None
     speed = wire.speed(answer.hop.way)
     try:
@@ -126,6 +135,24 @@ async def _pour(answer: Answer, ask: Ask, blob: Descriptor, sink: BlobSink, wire
         raise failures.exceptions[0] from failures.exceptions[0].__cause__
     if failure is not None:
         raise failure
+
+
+async def _draw(tap: Tap, answer: Answer, sink: BlobSink, wire: Wire) -> None:
+    """Let worker threads take a body from its socket."""
+    speed = wire.speed(answer.hop.way)
+    with closing(tap), closing(answer.response):
+        taken = len(tap.head)
+        if tap.head:
+            await sink.write([tap.head])
+        while True:
+            wire.counters.bytes_received += taken
+            if not await speed.took(taken, tap.waited):
+                raise wire.too_slow(answer.hop)
+            tap.waited = 0.0
+            if not tap.left:
+                return
+            await tap.wait(SIP if speed.is_paced else DRAUGHT)
+            taken = await sink.draw(tap)
 
 
 class _Batches:

@@ -119,6 +119,11 @@ class Wire:
         """The failure for what aiohttp raised while a body was read."""
         return connection_failure(error, self._attempt(hop))
 
+    @property
+    def read_timeout(self) -> float:
+        """Seconds without a byte after which a body is given up."""
+        return self._limits.read_timeout
+
     def speed(self, way: Way) -> Speed:
         """What a body that begins now is held to."""
         paces = tuple(pace for pace in (self._pace, way.pace) if pace is not None)

@@ -132,7 +132,7 @@ def create_file(path: Path, mode: int = FILE_MODE) -> int:
         return descriptor
 
 
-def write_all(descriptor: int, content: bytes, path: Path) -> None:
+def write_all(descriptor: int, content: bytes | memoryview, path: Path) -> None:
     """Write all of ``content`` at the descriptor's position."""
     rest = memoryview(content)
     with host_errors("write", path):

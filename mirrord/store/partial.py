@@ -7,8 +7,9 @@ zeros, so a mismatch of a *resumed* download says nothing about the upstream: it
 import asyncio
 import os
 import stat
+import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from mirrord.errors import DigestMismatchError, HostError
 from mirrord.oci.digest import Digest
@@ -27,11 +28,28 @@ _WRITEBACK = 8 << 20
 """Bytes after which the kernel is asked to begin writing, so that the fsync at the end is short."""
 
 
+_kept = threading.local()
+
+
+def _room() -> memoryview:
+    """This thread's buffer: a new one each time would have to be cleared by the kernel each time."""
+    if not hasattr(_kept, "room"):
+        _kept.room = memoryview(bytearray(_CHUNK))
+    return cast("memoryview", _kept.room)
+
+
 class Run(Protocol):
     """Runs one blocking call on a worker thread of the store."""
 
     def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
         """Await the call's result."""
+
+
+class Source(Protocol):
+    """What gives a body's bytes to a worker thread."""
+
+    def fill(self, room: memoryview, /) -> int:
+        """Put the next bytes into ``room``, and how many; fewer than there is room for end the call. Raises nothing."""
 
 
 class Partial:
@@ -64,6 +82,15 @@ class Partial:
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Append ``chunks``: one worker call hashes and writes them. Raises HostError."""
         await self._call(lambda: self._write(chunks))
+
+    async def draw(self, source: Source) -> int:
+        """Append what ``source`` gives, and how much that was; one worker call reads, hashes and writes it.
+
+        Once cancelled, the worker may still ask the source for more. Raises HostError.
+        """
+        begun = self.offset
+        await self._call(lambda: self._draw(source))
+        return self.offset - begun
 
     async def restart(self) -> None:
         """Forget all bytes. Raises HostError."""
@@ -139,7 +166,19 @@ class Partial:
             written = os.writev(self._descriptor, rest[:_IOV_MAX])
         if written != total:
             durable.write_all(self._descriptor, b"".join(rest)[written:], self._path)
-        self.offset += total
+        self._wrote(total)
+
+    def _draw(self, source: Source) -> None:
+        room = _room()
+        count = len(room)
+        while count == len(room):
+            count = source.fill(room)
+            self._hasher.update(room[:count])
+            durable.write_all(self._descriptor, room[:count], self._path)
+            self._wrote(count)
+
+    def _wrote(self, count: int) -> None:
+        self.offset += count
         if self.offset - self._flushed >= _WRITEBACK:
             durable.start_writeback(self._descriptor, self._flushed, self.offset - self._flushed)
             self._flushed = self.offset

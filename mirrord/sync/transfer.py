@@ -10,7 +10,7 @@ from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor
 from mirrord.oci.reference import Repository
 from mirrord.registry.client import Registries
-from mirrord.store.partial import Partial
+from mirrord.store.partial import Partial, Source
 from mirrord.store.store import SMALL, Store
 from mirrord.sync.outcome import Progress
 
@@ -130,6 +130,11 @@ class _Counted:
     async def write(self, chunks: Sequence[bytes]) -> None:
         await self._partial.write(chunks)
         self._progress.bytes_fetched += sum(map(len, chunks))
+
+    async def draw(self, source: Source) -> int:
+        count = await self._partial.draw(source)
+        self._progress.bytes_fetched += count
+        return count
 
     async def restart(self) -> None:
         await self._partial.restart()

@@ -9,6 +9,7 @@ from support.scripted import Scripted
 
 from mirrord.config.model import Limits
 from mirrord.oci.reference import Repository
+from mirrord.registry import tap
 from mirrord.registry.client import Registries
 
 
@@ -30,6 +31,13 @@ async def connect() -> AsyncIterator[Connect]:
             return registries
 
         yield make
+
+
+@pytest.fixture(params=["by aiohttp", "from the socket"])
+def way_of_reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways in which a body is read, whatever its length."""
+    monkeypatch.setattr(tap, "LEAST", 1 if request.param == "from the socket" else 1 << 40)
+    return str(request.param)
 
 
 @pytest.fixture

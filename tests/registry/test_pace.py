@@ -1,13 +1,13 @@
 """How fast bytes come and how slow they may not: shared fairly, by the loop's clock."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 from aiohttp import web
 from support.clock import now, run_virtually
 from support.registries import APP, registries_of
 from support.scripted import Play, Scripted
+from support.sink import MemorySink
 
 from mirrord.config.model import Limits
 from mirrord.demo import images
@@ -18,26 +18,6 @@ from mirrord.registry.pace import FLOOR_WINDOW, Pace, Speed
 
 CONTENT = images.layer("x", 3 << 20).content
 BLOB = Descriptor("application/octet-stream", Digest.of(CONTENT), len(CONTENT))
-
-
-class Sink:
-    """Holds what it was given."""
-
-    def __init__(self) -> None:
-        self.content = b""
-
-    @property
-    def offset(self) -> int:
-        """Bytes held."""
-        return len(self.content)
-
-    async def write(self, chunks: Sequence[bytes]) -> None:
-        """Take them."""
-        self.content += b"".join(chunks)
-
-    async def restart(self) -> None:
-        """Forget all."""
-        self.content = b""
 
 
 def test_a_pace_is_shared_in_equal_parts() -> None:
@@ -74,7 +54,7 @@ def test_downloads_keep_the_bandwidth(keys: dict[str, object]) -> None:
             upstream.add_blob(APP.path, CONTENT)
             begun = now()
             async with registries_of(upstream, **keys) as registries:  # type: ignore[arg-type] # limits among keys
-                sinks = [Sink(), Sink()]
+                sinks = [MemorySink(), MemorySink()]
                 async with asyncio.TaskGroup() as group:
                     for sink in sinks:
                         group.create_task(registries.fetch_blob(APP, BLOB, sink))
@@ -105,7 +85,7 @@ def test_a_slow_drip_is_ended_and_tried_again() -> None:
         async with Scripted.running() as upstream:
             upstream.add_blob(APP.path, CONTENT)
             upstream.when("GET .*/blobs/", drip(CONTENT, 10.0))
-            begun, sink = now(), Sink()
+            begun, sink = now(), MemorySink()
             async with registries_of(upstream) as registries:
                 await registries.fetch_blob(APP, BLOB, sink)
             assert sink.content == CONTENT
@@ -122,7 +102,7 @@ def test_a_slow_drip_that_stays_one_is_told() -> None:
             upstream.when("GET", then=drip(CONTENT, 10.0))
             async with registries_of(upstream, Limits(attempts=2)) as registries:
                 with pytest.raises(NetworkError, match=r"slower than 1024 B/s for 60 s \(limits\.min_rate\)"):
-                    await registries.fetch_blob(APP, BLOB, Sink())
+                    await registries.fetch_blob(APP, BLOB, MemorySink())
                 with pytest.raises(NetworkError, match=r"sends its answer slower than 1024 B/s"):
                     await registries.get_manifest(APP, "1")
             assert upstream.asked("GET") == 4

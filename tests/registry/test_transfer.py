@@ -15,13 +15,18 @@ from mirrord.demo import images
 from mirrord.demo.access import Tokens
 from mirrord.errors import DigestMismatchError, HostError, NetworkError, NotFoundError, UpstreamError
 from mirrord.oci.reference import Repository
+from mirrord.registry.tap import Tap
 from mirrord.registry.transfer import BATCH
+from mirrord.registry.wire import READ_SIZE
+
+pytestmark = pytest.mark.usefixtures("way_of_reading")
 
 MIB = 1 << 20
 CONTENT = hashlib.shake_256(b"a blob").digest(5 * MIB + 7)
 BLOB = images.descriptor(CONTENT)
 
 
+@pytest.mark.parametrize("way_of_reading", ["by aiohttp"], indirect=True)
 async def test_a_blob_is_streamed_in_batches(upstream: Scripted, connect: Connect, app: Repository) -> None:
     """Its bytes come in order, in writes of at least 1 MiB but the last, never two at a time."""
     upstream.add_blob(app.path, CONTENT)
@@ -35,6 +40,7 @@ async def test_a_blob_is_streamed_in_batches(upstream: Scripted, connect: Connec
     assert registries.counters.bytes_received == len(CONTENT)
 
 
+@pytest.mark.parametrize("way_of_reading", ["by aiohttp"], indirect=True)
 @pytest.mark.parametrize("size", [1, 1000, BATCH])
 async def test_a_small_blob_is_one_write(upstream: Scripted, connect: Connect, app: Repository, size: int) -> None:
     """One worker's call is enough for what fits into a batch."""
@@ -43,6 +49,18 @@ async def test_a_small_blob_is_one_write(upstream: Scripted, connect: Connect, a
     sink = MemorySink()
     await connect(upstream).fetch_blob(app, blob, sink)
     assert sink.batches == [size]
+
+
+@pytest.mark.parametrize("way_of_reading", ["from the socket"], indirect=True)
+async def test_a_long_body_is_taken_from_its_socket(upstream: Scripted, connect: Connect, app: Repository) -> None:
+    """A worker thread takes it in calls of many MiB while it comes fast; what came with the head is not lost."""
+    upstream.add_blob(app.path, CONTENT)
+    sink = MemorySink()
+    registries = connect(upstream)
+    await registries.fetch_blob(app, BLOB, sink)
+    assert sink.content == CONTENT
+    assert max(sink.batches) > READ_SIZE
+    assert registries.counters.bytes_received == len(CONTENT)
 
 
 async def test_what_is_held_already_is_not_asked_for(upstream: Scripted, connect: Connect, app: Repository) -> None:
@@ -269,3 +287,29 @@ async def test_a_token_that_expires_in_the_middle_is_replaced(connect: Connect, 
         await registries.fetch_blob(app, BLOB, sink)
     assert (sink.content, sink.restarts, access.issued) == (CONTENT, 0, 2)
     assert [asked.method for asked in upstream.requests if "blobs" in asked.path] == ["GET"] * 3
+
+
+@pytest.mark.parametrize("way_of_reading", ["from the socket"], indirect=True)
+async def test_a_worker_left_behind_reads_nothing_more(upstream: Scripted, connect: Connect, app: Repository) -> None:
+    """A transfer that is cancelled while a worker reads lets go of the socket only between two of its reads."""
+    upstream.add_blob(app.path, CONTENT)
+    sink = Held()
+    fetching = asyncio.create_task(connect(upstream).fetch_blob(app, BLOB, sink))
+    source = await sink.source
+    fetching.cancel()
+    await asyncio.wait([fetching])
+    assert source.fill(memoryview(bytearray(10))) == 0
+
+
+class Held(MemorySink):
+    """Never comes back from its source."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source = asyncio.get_running_loop().create_future()
+
+    async def draw(self, source: Tap) -> int:
+        """Show it."""
+        self.source.set_result(source)
+        await asyncio.Event().wait()
+        return 0

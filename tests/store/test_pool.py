@@ -128,6 +128,32 @@ async def test_a_cancelled_write_ends_before_its_file_is_closed(layout: Layout) 
     assert layout.partial(DIGEST).read_bytes() == BLOB[:1000]
 
 
+class Pieces:
+    """A source of pieces, each no longer than there is room for."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    def fill(self, room: memoryview) -> int:
+        """The next piece."""
+        piece = self._pieces.pop(0)
+        room[: len(piece)] = piece
+        return len(piece)
+
+
+async def test_what_a_source_gives_is_drawn_by_the_worker(layout: Layout) -> None:
+    """Full rooms until one is not; what is drawn and what is written make one blob, hashed as it came."""
+    room = 1 << 20
+    partial = await opened(layout)
+    assert await partial.draw(Pieces(BLOB[:room], BLOB[room : 2 * room], b"")) == 2 * room
+    await partial.write([BLOB[2 * room : 2 * room + 5]])
+    assert await partial.draw(Pieces(b"")) == 0
+    assert await partial.draw(Pieces(BLOB[2 * room + 5 :])) == len(BLOB) - 2 * room - 5
+    await partial.finish()
+    await partial.close()
+    assert layout.pooled(DIGEST).read_bytes() == BLOB
+
+
 async def test_a_partial_left_read_only_is_resumed(layout: Layout) -> None:
     """A run killed between making it read-only and linking it loses nothing."""
     layout.partial(DIGEST).write_bytes(BLOB)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from mirrord.registry.tap import Tap
+
 
 class MemorySink:
     """Keeps what it gets, and how it got it."""
@@ -45,7 +47,22 @@ class MemorySink:
             self._content += chunk
         self._writing = False
 
+    async def draw(self, source: Tap) -> int:
+        """Take what a worker thread finds."""
+        drawn: list[bytes] = []
+        await asyncio.to_thread(_draw, source, drawn)
+        await self.write(drawn)
+        return sum(map(len, drawn))
+
     async def restart(self) -> None:
         """Forget all."""
         self.restarts += 1
         self._content.clear()
+
+
+def _draw(source: Tap, drawn: list[bytes]) -> None:
+    room = memoryview(bytearray(1 << 20))
+    count = len(room)
+    while count == len(room):
+        count = source.fill(room)
+        drawn.append(bytes(room[:count]))

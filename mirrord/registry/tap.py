@@ -1,0 +1,143 @@
+"""A body that is read straight from its socket, by whoever hashes and writes it.
+
+aiohttp connects, authorises, follows and reads the head; what it has read of the body by then comes from it. The rest
+of a long body is taken from the socket itself, into a buffer that is used again and again: aiohttp's reader and parser
+copy each piece and hand it over, which costs processor and some 20 MB.
+"""
+
+import asyncio
+import os
+import select
+import socket
+import threading
+
+from aiohttp import ClientPayloadError, ClientResponse
+
+LEAST = 2 << 20
+"""Bytes still to come that make it worth while: its connection can't be used again afterwards."""
+_ENOUGH = 256 << 10
+"""Bytes that have to be there before anyone is woken: fewer would cost more to fetch than to hash."""
+DRAUGHT, SIP = 8 << 20, 256 << 10
+"""Bytes that a worker takes in one call, and where a pace has to be kept."""
+_LINGER = 0.002
+"""Seconds for which a worker waits for so many before it gives its thread back."""
+_PATIENCE = 0.25
+"""Seconds after which fewer are taken as well."""
+
+
+class Tap:
+    """What is left of one body, after what aiohttp had read of it. Only one of `wait` and `fill` runs at a time."""
+
+    def __init__(self, head: bytes, connection: socket.socket, left: int, timeout: float) -> None:
+        self.head = head
+        """What aiohttp had read, which comes first; may be empty."""
+        self.left = left
+        """Bytes that the socket still has to give."""
+        self.waited = 0.0
+        """Seconds spent on waiting for the network since this was last set to 0."""
+        self._timeout = timeout
+        self._now = asyncio.get_running_loop().time
+        self._socket = connection
+        self._poll = select.poll()
+        self._poll.register(connection.fileno(), select.POLLIN)
+        self._allowed = 0
+        self._is_broken = self._is_closed = False
+        self._busy = threading.Lock()
+
+    @staticmethod
+    def open(response: ClientResponse, size: int, timeout: float) -> "Tap | None":
+        """Take over a body of ``size`` bytes, of which nothing is read yet; None where that can't be or does not pay.
+
+        It can't over TLS, whose state belongs to aiohttp's transport, nor with a transfer coding. ``timeout`` is what
+        `wait` allows without a byte, in seconds. The response has to be closed once the tap is, not released.
+        """
+        transport = response.connection.transport if response.connection else None
+        if (
+            transport is None
+            or size - response.content.total_bytes < LEAST
+            or response.content_length != size
+            or "Transfer-Encoding" in response.headers
+            or transport.get_extra_info("ssl_object") is not None
+        ):
+            return None
+        plain = transport.get_extra_info("socket")
+        if plain is None or response.content.exception() is not None:
+            return None
+        try:
+            own = socket.socket(fileno=os.dup(plain.fileno()))
+        except OSError:  # no descriptor to spare: it goes on without one
+            return None
+        own.settimeout(0)
+        head = response.content.read_nowait()
+        transport.pause_reading()  # only now: a full reader that is emptied lets its transport go on
+        return Tap(head, own, size - len(head), timeout)
+
+    def fill(self, room: memoryview) -> int:
+        """Read into ``room`` what comes soon, and how much that was; called by a worker thread.
+
+        Less than there is room for where the sender makes a pause or has ended, or enough was taken for now.
+        """
+        with self._busy:
+            count = self._fill(room[: min(self.left, self._allowed)]) if not self._is_closed else 0
+            self.left -= count
+            self._allowed -= count
+        return count
+
+    def _fill(self, room: memoryview) -> int:
+        count = 0
+        while count < len(room):
+            try:
+                taken = self._socket.recv_into(room[count:])
+            except BlockingIOError:
+                if not self._lingers():
+                    break
+                continue
+            except OSError:
+                taken = 0
+            if not taken:
+                self._is_broken = True
+                break
+            count += taken
+        return count
+
+    def _lingers(self) -> bool:
+        """Wait a moment for more, and whether there is."""
+        began = self._now()
+        is_ready = bool(self._poll.poll(_LINGER * 1000))
+        self.waited += self._now() - began
+        return is_ready
+
+    async def wait(self, allowed: int) -> None:
+        """Wait until it is worth while to `fill` again, with up to ``allowed`` bytes in all.
+
+        Raises TimeoutError after ``timeout`` without a byte, and ClientPayloadError once the sender has ended it early.
+        """
+        if self._is_broken:
+            raise ClientPayloadError
+        self._allowed = allowed
+        if not await self._has(min(self.left, _ENOUGH), _PATIENCE) and not await self._has(1, self._timeout):
+            raise TimeoutError
+
+    async def _has(self, count: int, patience: float) -> bool:
+        """Whether so many bytes come, or the end, within ``patience`` seconds."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        began = self._now()
+        loop.add_reader(self._socket.fileno(), _settle, ready)
+        try:
+            return bool((await asyncio.wait([ready], timeout=patience))[0])
+        finally:
+            loop.remove_reader(self._socket.fileno())
+            self.waited += self._now() - began
+
+    def close(self) -> None:
+        """Let go of the socket, once no worker reads it: one may still do so for whom nobody waits any more."""
+        with self._busy:
+            self._is_closed = True
+            self._socket.close()
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
