@@ -30,6 +30,7 @@ def middle(figures: Sequence[Figure]) -> Figure:
         peak=max((each.peak for each in figures if each.peak), default=None),
         disk=_median([each.disk for each in figures]),
         requests=_median([each.requests for each in figures]),
+        syncs=_median([each.syncs for each in figures]),
     )
 
 
@@ -38,8 +39,8 @@ def table(title: str, rows: Mapping[str, Figure]) -> str:
     first = next(iter(rows.values())).wall
     lines = [
         f"### {title}\n",
-        "| | wall s | of the first | processor s | peak MB | on disk MB | requests |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| | wall s | of the first | processor s | peak MB | on disk MB | requests | fsyncs |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, row in rows.items():
         cells = [
@@ -49,6 +50,7 @@ def table(title: str, rows: Mapping[str, Figure]) -> str:
             "" if row.peak is None else f"{row.peak / MB:.0f}",
             "" if row.disk is None else f"{row.disk / MB:,.0f}",
             "" if row.requests is None else f"{row.requests:,}",
+            "" if row.syncs is None else f"{row.syncs:,}",
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -60,6 +62,16 @@ def bars_table(bars: Sequence[Bar]) -> str:
     lines += [
         f"| {bar.what} | {bar.wanted} | {bar.measured} | {'met' if bar.is_met else '**not met**'} |" for bar in bars
     ]
+    return "\n".join(lines) + "\n"
+
+
+def ratios_table(now: Mapping[str, float], committed: Mapping[str, float]) -> str:
+    """Ratios as they are, beside those that were written down."""
+    lines = ["### Ratios, beside those written down\n", "| | now | written down | |", "|---|---:|---:|---:|"]
+    for name, ratio in now.items():
+        before = committed.get(name)
+        cells = ["", ""] if before is None else [f"{before:.2f}", f"{ratio / before:.2f} x"]
+        lines.append(f"| {name} | {ratio:.2f} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

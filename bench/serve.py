@@ -17,7 +17,7 @@ from bench.child import run
 from bench.corpus import OCI_MANIFEST
 from bench.measure import HOST, Corpus
 from bench.page import Bar, bars_table
-from bench.upstream import program
+from bench.upstream import Served, program
 from mirrord.serve.nginx import NginxSite, render
 
 MIRROR, REGISTRY = "mirrord, one nginx worker", "docker-registry"
@@ -40,14 +40,14 @@ class Load:
     """Or GB/s."""
 
 
-def measure_serving(place: Path, port: int, options: "Effort") -> str:
-    """Tables of both, taken in turns; ``port`` is docker-registry's, and ``place`` a directory that may be filled."""
-    tags, layer = measure.push("tags-quick" if options.is_quick else "tags", port), measure.push("layer", port)
+def measure_serving(place: Path, served: Served, options: "Effort") -> str:
+    """Tables of both, taken in turns; ``served`` is docker-registry, and ``place`` a directory that may be filled."""
+    tags, layer = measure.push("tags-quick" if options.is_quick else "tags", served), measure.push("layer", served)
     measure.mirrord(replace(tags, repositories={**tags.repositories, **layer.repositories}), place / "root")
     place.chmod(0o755)  # nginx's own user reads it
     loads, found = _loads(tags, layer), defaultdict[tuple[str, str], list[Taken]](list)
     with _running_nginx(place / "root", place / "nginx") as own:
-        bases = {MIRROR: f"http://127.0.0.1:{own}/v2/{HOST}", REGISTRY: f"http://127.0.0.1:{port}/v2"}
+        bases = {MIRROR: f"http://127.0.0.1:{own}/v2/{HOST}", REGISTRY: f"http://127.0.0.1:{served.port}/v2"}
         programs = {MIRROR: "nginx", REGISTRY: "docker-registry"}
         for number in range(options.rounds):
             for load in loads:

@@ -5,10 +5,15 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench.child import run
+
 _WAIT = 20.0
+_COUNTED = "registry_http_requests_total"
 
 
 def program(name: str) -> str:
@@ -19,24 +24,61 @@ def program(name: str) -> str:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A registry that runs."""
+
+    port: int
+    tls_port: int
+    """The same content over TLS."""
+    certificate: Path
+    """What its TLS is trusted by."""
+    counts: int
+    """The port at which it counts its requests."""
+
+    def requests(self) -> int:
+        """The requests of registry clients so far."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.counts}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return round(sum(float(line.split()[-1]) for line in lines if line.startswith(_COUNTED)))
+
+
 @contextlib.contextmanager
-def running_registry(place: Path) -> Iterator[int]:
-    """Run docker-registry with its files in ``place`` until the block ends; gives its port."""
+def running_registry(place: Path) -> Iterator[Served]:
+    """Run docker-registry with its files in ``place`` until the block ends: in plain HTTP, and once more over TLS."""
+    key, certificate = place / "key.pem", place / "certificate.pem"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    run([program("openssl"), "req", "-x509", *kind, *names, "-keyout", str(key), "-out", str(certificate)])
+    tls = f", tls: {{certificate: {certificate}, key: {key}}}"
+    served = Served(free_port(), free_port(), certificate, free_port())
+    counting = f", debug: {{addr: '127.0.0.1:{served.counts}', prometheus: {{enabled: true}}}}"
+    with _serving(place, "plain", served.port, counting), _serving(place, "tls", served.tls_port, tls):
+        yield served
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
-    config = place / "config.yml"
+        return port
+
+
+@contextlib.contextmanager
+def _serving(place: Path, name: str, port: int, more: str) -> Iterator[None]:
+    config = place / f"{name}.yml"
     config.write_text(
         "version: 0.1\n"
         "log: {level: error, accesslog: {disabled: true}}\n"
         f"storage: {{filesystem: {{rootdirectory: {place / 'storage'}}}}}\n"
-        f'http: {{addr: "127.0.0.1:{port}"}}\n'
+        f'http: {{addr: "127.0.0.1:{port}"{more}}}\n'
     )
     command = [program("docker-registry"), "serve", str(config)]
-    log = place / "registry.log"
+    log = place / f"{name}.log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:  # noqa: S603 - ours
         try:
             _wait_for(port, process, log)
-            yield port
+            yield
         finally:
             process.terminate()
 
