@@ -17,7 +17,7 @@ from mirrord.config.images import images_of
 PROJECT = Path(__file__).parents[1]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 SCRIPTS = [*sorted(path for path in (PROJECT / "scripts").iterdir() if path.is_file()), PROJECT / ".ci" / "run"]
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "scripts/packaging/requirements.lock"]
 
 
 def named(path: Path) -> str:
@@ -98,8 +98,11 @@ def test_a_lock_pins_every_package_by_hashes_and_names_no_place(lock: str) -> No
 def test_the_locks_have_every_dependency_and_agree() -> None:
     """What pyproject.toml asks for is locked, and the tests run with the versions that are installed."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    run, dev = (dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (PROJECT / lock).read_text(), re.MULTILINE)) for lock in LOCKS)
-    assert run.items() <= dev.items()
+    run, dev, packaged = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (PROJECT / lock).read_text(), re.MULTILINE)) for lock in LOCKS
+    )
+    assert packaged.items() <= run.items() <= dev.items()
+    assert {_name(text) for text in project["project"]["dependencies"]} <= packaged.keys()
     assert {_name(text) for text in project["project"]["dependencies"]} <= run.keys()
     groups = project["dependency-groups"]
     assert {_name(text) for text in groups["dev"] + groups["build"] if isinstance(text, str)} <= dev.keys()

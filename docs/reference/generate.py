@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of pages is no package
-"""Writes docs/reference/events.md and metrics.md from the code; --check says whether they are as it has them.
+"""Writes the pages and schemas of docs/reference that say what the code says; --check says whether they still do.
 
 Names, levels and fields are read out of the calls; what an event means and asks of people is in events.txt.
 """
@@ -108,11 +108,13 @@ def metrics_page() -> str:
     from mirrord.service.metrics import Metrics
     from mirrord.store.layout import Layout
     from mirrord.sync.outcome import Outcome, Progress, Report, Status
+    from mirrord.sync.status import UpstreamStatus
 
     metrics = Metrics(Layout(ROOT), lambda: datetime.now(UTC), lambda: {"g": (0.0, 0.0, 0.0)})
     bad = Outcome("r:1", Status.FAILED, error=UpstreamError(""))
     metrics.heard("g", Report("", (bad,), (), 1.0, 0, Progress()))
     metrics.board = Board({"g": Standing(1, 0, 0.0, [0.0])}, {"r": Standing(1, 0, 0.0, [0.0])})
+    metrics.upstreams = {"r": UpstreamStatus(1, 1, 1 << 30, datetime.now(UTC).isoformat(), None)}
     lines = [
         "# Metrics",
         "",
@@ -134,12 +136,29 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def schema(document: str, title: str) -> str:
+    """docs/reference/*.schema.json."""
+    import json
+
+    from shapes import schema_of
+
+    from mirrord.sync.documents import RunDocument, StatusDocument
+
+    shape = {"status": StatusDocument, "runs": RunDocument}[document]
+    return json.dumps(schema_of(shape, f"{document}.schema.json", title), indent=2) + "\n"
+
+
 def main() -> None:
     """Write the pages, or compare them."""
     sys.path.insert(0, str(ROOT))
     is_check = sys.argv[1:] == ["--check"]
     wrong = []
-    for name, content in (("events.md", events_page()), ("metrics.md", metrics_page())):
+    for name, content in (
+        ("events.md", events_page()),
+        ("metrics.md", metrics_page()),
+        ("status.schema.json", schema("status", "status.json of a mirror")),
+        ("runs.schema.json", schema("runs", "A line of runs.jsonl of a mirror")),
+    ):
         page = ROOT / "docs" / "reference" / name
         if is_check:
             wrong += [] if page.exists() and page.read_text() == content else [str(page.relative_to(ROOT))]

@@ -35,6 +35,8 @@ _FAMILIES = (
     "serve",
     "systemd",
     "clients",
+    "misses",
+    "doctor",
     "move",
     "demo",
 )

@@ -23,18 +23,19 @@ def block(
 
     Its manifests can't be pulled by digest either. (nginx keeps files open for up to a minute.)
     """
-    from mirrord.cli.running import Mirror, carry_out, typed
-    from mirrord.service.operations.images import Block
-    from mirrord.store.blocks import read_blocks
+    from mirrord.cli.running import Mirror, carry_out, look, typed
+    from mirrord.service.operations.images import Block, ListBlocks
 
     mirror = Mirror.existing(invocation)
     if what is None:
-        entries = read_blocks(mirror.layout).entries
+        found: Mapping[str, Any] = look(mirror, ListBlocks(words=typed())).document
         if invocation.json:
-            invocation.print_json("block", {"blocks": [each.document() for each in entries]})
-        for each in entries if not invocation.json else ():
-            sys.stdout.write(f"{each.what}  since {each.since}{f': {each.why}' if each.why else ''}\n")
-        if not entries and not invocation.json:
+            invocation.print_json("block", found)
+            return
+        for each in found["blocks"]:
+            why = f": {each['why']}" if each["why"] else ""
+            sys.stdout.write(f"{each['what']}  since {each['since']}{why}\n")
+        if not found["blocks"]:
             sys.stdout.write("Nothing is blocked.\n")
         return
     done: Mapping[str, Any] = carry_out(mirror, Block(words=typed(), what=what, why=why)).document

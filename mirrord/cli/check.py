@@ -32,19 +32,24 @@ def check(
     """Read the config, and say what it means.
 
     Every error is told at once, a line each; the exit status is then 2. With --online it says which tags are selected
-    now, and why each is or is not (-v: each of them); it is 1 where something that is named can't be had.
+    now, and why each is or is not (-v: each of them); it is 1 where something that is named can't be had, or a file
+    that the config names is not there.
     """
+    from mirrord.config.absent import absent_files
     from mirrord.config.describe import describe
 
     path, config = _read(invocation)
     if online:
         _check_online(invocation, path, config)
         return
-    description = describe(config)
+    description, absent = describe(config), list(absent_files(config))
     if invocation.json:
-        invocation.print_json("check", {"file": str(path), **description.document()})
+        invocation.print_json("check", {"file": str(path), **description.document(), "absent": absent})
     else:
         sys.stdout.writelines(f"{line}\n" for line in _told(path, description))
+    sys.stderr.writelines(f"mirrord: config: {line}\n" for line in absent)
+    if absent:
+        raise typer.Exit(FOUND)
 
 
 def _check_online(invocation: Invocation, path: "Path", config: "Config") -> None:

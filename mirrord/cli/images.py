@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirrord.cli import completing
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
 
@@ -17,7 +18,10 @@ def images(
     invocation: Invocation,
     *,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME[:TAG]]", help="One repository, or one tag of it.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME[:TAG]]", help="One repository, or one tag of it.", autocompletion=completing.repositories
+        ),
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="What one tag named over the snapshots.")] = False,
 ) -> None:

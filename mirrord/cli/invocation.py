@@ -11,6 +11,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec, Self
 
 import typer
 
+from mirrord.cli.examples import epilog_of
+
 P = ParamSpec("P")
 
 INTERRUPTED = 130
@@ -102,7 +104,10 @@ def command(
         parameters = [shared[0], *(p.replace(kind=keyword) for p in (*own, *shared[1:]))]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # as inspect.signature reads it
         run.__annotations__ = {p.name: p.annotation for p in parameters}
-        app.command(name, **settings)(run)
+        words = name or function.__name__.replace("_", "-")
+        group = app.info.name or ""
+        epilog = epilog_of(words if group == "mirrord" else f"{group} {words}")
+        app.command(name, epilog=epilog, **settings)(run)
         return function
 
     return register

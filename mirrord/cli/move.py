@@ -18,19 +18,8 @@ _THREADS = 4
 _STDOUT = "-"
 _MAX_FILE = 4 << 20
 
-_IMPORT_EXAMPLES = """[bold]Examples[/bold]
 
-mirrord import regsync.yml --write mirrord.yaml
-
-kubeadm config images list | mirrord import -"""
-_ADOPT_EXAMPLES = """[bold]Examples[/bold]
-
-mirrord adopt docker-registry:/var/lib/registry
-
-mirrord adopt oci-layout:./images --root ./mirror"""
-
-
-@command(app, "import", epilog=_IMPORT_EXAMPLES)
+@command(app, "import")
 def import_(
     invocation: Invocation,
     *,
@@ -95,7 +84,7 @@ def _write_new(path: Path, text: str) -> None:
     durable.write_file(path, text.encode(), mode=durable.PUBLIC_MODE)
 
 
-@command(app, "adopt", epilog=_ADOPT_EXAMPLES)
+@command(app, "adopt")
 def adopt(
     invocation: Invocation,
     *,

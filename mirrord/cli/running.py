@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,7 +20,7 @@ from mirrord.cli.setting import config_of, root_of
 from mirrord.config.model import Config
 from mirrord.errors import HostError
 from mirrord.serve.page_files import keep_page
-from mirrord.service.operation import Meters, Operation, Reply, Workshop
+from mirrord.service.operation import Look, Meters, Operation, Reply, Workshop
 from mirrord.service.remote import Daemon, GivenUpError, closed_place, find_daemon
 from mirrord.store.layout import Layout
 from mirrord.store.root import InUseError
@@ -97,6 +98,18 @@ def carry_out(mirror: Mirror, operation: Operation, bar: Bar | None = None, thre
         except GivenUpError as error:
             sys.stderr.write(f"mirrord: {error}\n")
             raise typer.Exit(INTERRUPTED) from None
+
+
+def look(mirror: Mirror, wish: Look) -> Reply:
+    """Look here; where this user may not read the root's private notes, have its daemon look. Raises MirrordError."""
+    if os.access(mirror.layout.state, os.R_OK | os.X_OK):
+        return wish.look(mirror.layout)
+    if mirror.daemon is not None:
+        return carry_out(mirror, wish)
+    why = closed_place(mirror.root, mirror.control) or (
+        "run this as the mirror's user, or as root, or while its daemon runs as one of its control socket's group"
+    )
+    raise HostError(f"{mirror.layout.state} is the mirror's user's alone; {why}")
 
 
 async def _locally(mirror: Mirror, operation: Operation, meters: Meters, update: Update, threads: int) -> Reply:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mirrord.cli import completing
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
 
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
 
     from mirrord.store.layout import Layout
 
-group = typer.Typer(help="List publications, compare them, go back to one.", no_args_is_help=True)
-app.add_typer(group, name="snapshots")
+group = typer.Typer(name="snapshots", help="List publications, compare them, go back to one.", no_args_is_help=True)
+app.add_typer(group)
 
 _SHOWN = 100
-IdOption = Annotated[str, typer.Argument(metavar="ID", help="A snapshot's number or name.")]
+IdOption = Annotated[
+    str, typer.Argument(metavar="ID", help="A snapshot's number or name.", autocompletion=completing.snapshots)
+]
 
 
 @command(group, "list")
@@ -25,20 +28,22 @@ def list_(invocation: Invocation) -> None:
     """List the snapshots on disk, newest first: when, why, how much, which is served, held, pinned."""
     from rich.table import Table
 
+    from mirrord.cli.running import Mirror, look, typed
     from mirrord.cli.words import console
+    from mirrord.service.operations.snapshots import ListKept
     from mirrord.store.history import all_snapshots
-    from mirrord.store.hold import read_hold, read_pins
     from mirrord.store.snapshot import served_name
 
-    layout = _layout_of(invocation)
-    current, hold, pins = served_name(layout), read_hold(layout), read_pins(layout)
-    found = all_snapshots(layout)[::-1]
+    mirror = Mirror.existing(invocation)
+    kept: Mapping[str, Any] = look(mirror, ListKept(words=typed())).document
+    current, hold, pins = served_name(mirror.layout), kept["hold"], kept["pins"]
+    found = all_snapshots(mirror.layout)[::-1]
     if invocation.json:
         rows = [
             {"name": each.name, "served": each.name == current, "pinned": each.name in pins, **each.document()}
             for each in found
         ]
-        invocation.print_json("snapshots", {"hold": str(hold) if hold else None, "snapshots": rows})
+        invocation.print_json("snapshots", {"hold": hold, "snapshots": rows})
         return
     table = Table(box=None, pad_edge=False)
     for column in ("snapshot", "published", "repositories", "tags", "", "why"):
@@ -50,15 +55,20 @@ def list_(invocation: Invocation) -> None:
         table.add_row(each.name, when, *counts, ", ".join(marks), each.reason.text)
     console().print(table)
     if hold:
-        console().print(str(hold))
+        console().print(hold)
 
 
 @command(group, "diff")
 def diff(
     invocation: Invocation,
     *,
-    old: Annotated[str | None, typer.Argument(metavar="[A]", help="Default: the one before B.")] = None,
-    new: Annotated[str | None, typer.Argument(metavar="[B]", help="Default: the served one.")] = None,
+    old: Annotated[
+        str | None,
+        typer.Argument(metavar="[A]", help="Default: the one before B.", autocompletion=completing.snapshots),
+    ] = None,
+    new: Annotated[
+        str | None, typer.Argument(metavar="[B]", help="Default: the served one.", autocompletion=completing.snapshots)
+    ] = None,
 ) -> None:
     """Show which tags were added, removed and moved from snapshot A to snapshot B."""
     from mirrord.store.history import differences, find_snapshot, parent_of, served
@@ -78,8 +88,14 @@ def diff(
 def rollback(
     invocation: Invocation,
     *,
-    target: Annotated[str | None, typer.Argument(metavar="[ID]", help="Default: the one before the served.")] = None,
-    repository: Annotated[str | None, typer.Argument(metavar="[REPOSITORY]", help="Only this one.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="Default: the one before the served.", autocompletion=completing.snapshots),
+    ] = None,
+    repository: Annotated[
+        str | None,
+        typer.Argument(metavar="[REPOSITORY]", help="Only this one.", autocompletion=completing.repositories),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Serve an earlier snapshot again, wholly or for one repository, and hold it there until `release`.

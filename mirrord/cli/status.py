@@ -28,8 +28,9 @@ def status(
     from mirrord.errors import ConfigError
     from mirrord.service.remote import find_daemon
     from mirrord.store.tree import Tree
-    from mirrord.sync.journal import STATUS, read_document
+    from mirrord.sync.journal import read_document
     from mirrord.sync.status import ImageStatus
+    from mirrord.sync.status_file import STATUS
 
     config = config_of(invocation)
     layout = Tree.at(root_of(invocation, config)).layout
@@ -89,6 +90,7 @@ def _print(
     lines += [f"stale      {name}  last right {_moment(images[name].succeeded, now)}" for name in quiet[:_SHOWN]]
     if len(quiet) > _SHOWN:
         lines.append(f"stale      … and {len(quiet) - _SHOWN} more")
+    lines += [_pulls(host, upstream, now) for host, upstream in document.get("upstreams", {}).items()]
     if document.get("config_error"):
         lines.append(f"config     an older one is in force: {document['config_error']}")
     if progress and progress["paused"]:
@@ -97,6 +99,20 @@ def _print(
     words = f"{count(len(images), 'image')}: {fresh}. Serving {document['snapshot'] or 'nothing yet'}. "
     lines.append(words + ("A daemon keeps it fresh." if progress else "No daemon runs."))
     sys.stdout.write("".join(f"{plain(line)}\n" for line in lines))
+
+
+def _pulls(host: str, told: Mapping[str, Any], now: datetime) -> str:
+    """What an upstream that counts pulls last said of them."""
+    from mirrord.cli.words import duration
+    from mirrord.sync.status import UpstreamStatus
+
+    upstream = UpstreamStatus(**told)
+    seen = _moment(upstream.seen, now)
+    if upstream.is_over(now):
+        return f"pulls      {host}  all {upstream.limit} are back: {upstream.remaining} were left {seen}"
+    held = f"; manifests wait for more, all are back {_moment(upstream.resumes, now)}" if upstream.resumes else ""
+    window = duration(upstream.window_seconds)
+    return f"pulls      {host}  {upstream.remaining} of {upstream.limit} in {window} are left, as it said {seen}{held}"
 
 
 def _moment(text: str | None, now: datetime) -> str:

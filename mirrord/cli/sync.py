@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirrord.cli import completing
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
 
@@ -17,21 +18,18 @@ if TYPE_CHECKING:
 MAX_THREADS = 8
 """Worker threads of the store; with limits.concurrency 1 there is one."""
 
-_EXAMPLES = """[bold]Examples[/bold]
 
-mirrord sync alpine:3.20 quay.io/coreos/flannel:v0.11.0 --root ./mirror
-
-mirrord sync --config mirrord.yaml
-
-mirrord sync nginx --dry-run"""
-
-
-@command(app, "sync", epilog=_EXAMPLES)
+@command(app, "sync")
 def sync(
     invocation: Invocation,
     *,
     images: Annotated[
-        list[str] | None, typer.Argument(metavar="IMAGE", help="With a config: only these. Without: add these.")
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGE",
+            help="With a config: only these. Without: add these.",
+            autocompletion=completing.repositories,
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the upstreams, say what would change.")] = False,
     skip_cooldown: Annotated[

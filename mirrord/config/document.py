@@ -177,7 +177,7 @@ class _Builder:
         if key == "<<":
             self._note(key.line, "merge keys are not supported; repeat the keys, or say them once in defaults")
         elif key in frame.node:
-            self._note(key.line, f"given twice; the first is on line {frame.node.lines[key]}")
+            self._note(key.line, f"given twice; the first is on line {frame.node.lines[key]}: keep one")
         else:
             frame.node[str(key)] = value
             frame.node.lines[str(key)] = key.line

@@ -31,7 +31,7 @@ def check_expression(text: str) -> None:
             warnings.simplefilter("ignore")  # about syntax of a future Python: nothing a person here can act on
             pattern = re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{shown(text)} is not a regular expression: {error}") from None
+        raise ValueError(f"{shown(text)} is not a regular expression: {error}; correct it, e.g. '3\\.\\d+'") from None
     if is_slow(pattern):
         raise ValueError(
             f"{shown(text)} can take very long on some tags; write it without a repeat in a repeat, "

@@ -140,6 +140,11 @@ def _image(group: str, options: Resolved, entry: ImageConfig, registry: Registry
     )
 
 
+def served_name(repository: Repository, registry: RegistryConfig | None) -> str:
+    """The name on the mirror that a repository has unless its image has `as:`. Raises InvalidReferenceError."""
+    return _local_name(repository, registry.as_ if registry else None)
+
+
 def _local_name(repository: Repository, served_as: str | None) -> str:
     """The name on the mirror. Raises InvalidReferenceError where it can't be one."""
     if served_as is None:

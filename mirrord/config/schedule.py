@@ -99,7 +99,7 @@ def _field(text: str, field: str, index: int) -> set[int]:
         if words == _WEEKDAYS and last in {"0", "sun"} and begin > end:
             end = 7  # sat-sun: Sunday is 0 and 7
         if not low <= begin <= end <= high or step in {"0", "00", "000", "0000"}:
-            raise ValueError(f"{shown(text)}: {shown(part)} is no {name} from {low} to {high}")
+            raise ValueError(f"{shown(text)}: {shown(part)} is no {name} from {low} to {high}; e.g. 23 */6 * * *")
         values.update(range(begin, end + 1, int(step or 1)))
     return values
 

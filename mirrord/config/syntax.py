@@ -14,7 +14,8 @@ _HINTS = (
     ("did not find expected ',' or ']'", 'a "[" that is not closed with "]", or a "," that is missing'),
     ("did not find expected ',' or '}'", 'a "{" that is not closed with "}", or a "," that is missing'),
     ("unexpected end of stream", "a quote that is not closed"),
-    ("nesting depth", "nested too deep"),
+    ("nesting depth", "nested too deep; a config needs a few levels"),
+    ("alphabetic or numeric character", 'an unquoted "*" or "&" means something else in YAML; put it in quotes: "*"'),
 )
 
 
@@ -24,8 +25,8 @@ def syntax_problem(error: yaml.YAMLError, file: str, content: str) -> Problem:
     context = getattr(error, "context_mark", None)
     said = str(getattr(error, "problem", None) or "is not YAML")
     line = mark.line if mark else 0
-    if "unexpected end of stream" in said and context:
-        line = context.line  # where the quote was opened
+    if context and ("unexpected end of stream" in said or "could not find expected ':'" in said):
+        line = context.line  # where the quote was opened, or the key begins
     lines = content.split("\n")
     start = lines[line] if line < len(lines) else ""
     if "\t" in start[: len(start) - len(start.lstrip())]:
@@ -36,5 +37,8 @@ def syntax_problem(error: yaml.YAMLError, file: str, content: str) -> Problem:
             "a tab; write spaces" if character == "\t" else f'a value can\'t begin with "{character}"; put it in quotes'
         )
         return Problem(file, line + 1, "", hint)
-    hint = next((hint for words, hint in _HINTS if words in said), f"not YAML: {said}")
+    hint = next(
+        (hint for words, hint in _HINTS if words in said),
+        f"not YAML: {said}; correct the line, or put its text in quotes",
+    )
     return Problem(file, line + 1, "", hint)

@@ -41,6 +41,15 @@ class Abilities:
             self.pulls |= found
             self.is_changed = True
 
+    def with_newest(self, other: "Abilities") -> "Abilities":
+        """What either found out, and of what both did the newer: several runs of one process do so side by side."""
+        pulls, referrers = dict(self.pulls), dict(self._referrers)
+        pulls |= {host: each for host, each in other.pulls.items() if host not in pulls or each.at >= pulls[host].at}
+        for host, each in other._referrers.items():  # noqa: SLF001 - this class's own
+            if host not in referrers or each[1] >= referrers[host][1]:
+                referrers[host] = each
+        return Abilities(pulls, referrers)
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return {

@@ -72,7 +72,9 @@ class Authenticator:
     async def visit(self, repository: str) -> "Visit":
         """Begin a request to ``repository`` with what is known already, so that it need not be refused first."""
         visit = Visit(self, repository)
-        if self._known is not None:
+        if self.has_token:
+            visit.grant = self.plain()
+        elif self._known is not None:
             await visit.answer(self._known)
         return visit
 
@@ -89,9 +91,16 @@ class Authenticator:
             return basic
         return self._known
 
-    def basic(self) -> Grant | None:
+    @property
+    def has_token(self) -> bool:
+        """Whether the login is a token of the registry's own, which is good for every repository."""
+        return self.login is not None and self.login.is_bearer
+
+    def plain(self) -> Grant | None:
         """The login itself."""
         login = self.login
+        if login and login.is_bearer:
+            return Grant(f"Bearer {login.password}", login=login)
         return Grant(f"Basic {login.encoded}", login=login) if login and not login.is_identity else None
 
     async def source(self, challenge: Challenge, repository: str) -> Source:
@@ -117,6 +126,8 @@ class Authenticator:
                 if not await self.credentials.renew(login):
                     raise
                 login = self.login
+                if self.has_token and (own := self.plain()):
+                    return own, False
                 token = await self._desk.ask(source, login, about)
             place.grant, place.expires = Grant(f"Bearer {token.value}", source, login), now() + token.lifetime
             return place.grant, True
@@ -172,8 +183,8 @@ class Visit:
 
     async def answer(self, challenge: Challenge) -> bool:
         """Take the grant that ``challenge`` asks for; False where that is what was refused."""
-        if challenge.scheme == "basic":
-            had, grant = self.grant, self.auth.basic()
+        if challenge.scheme == "basic" or self.auth.has_token:
+            had, grant = self.grant, self.auth.plain()
             if grant is None or had == grant:
                 return False
             self.grant = grant

@@ -20,7 +20,8 @@ from mirrord.registry.backoff import Backoff
 from mirrord.registry.failures import TransientError, is_page
 from mirrord.registry.headers import next_link
 from mirrord.registry.hosts import habits_of
-from mirrord.registry.listing import MAX_PAGE_SIZE, Catalog, Listed, TagList
+from mirrord.registry.listing import MAX_PAGE_SIZE, MAX_PAGES, Catalog, Listed, TagList
+from mirrord.registry.pulls import Pulls
 from mirrord.registry.referrers import ReferrersList
 from mirrord.registry.shared import Shared
 from mirrord.registry.transfer import BlobSink, stream_blob
@@ -80,12 +81,17 @@ class Registries:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pulls = self._transport.pulls()
+        pulls = self.pulls
         self._abilities.note_pulls(pulls)
         if self.counters.retries or pulls:
             left = {f"pulls_left_{host}": found.remaining for host, found in pulls.items()}
             _log.info("upstreams.counted", **asdict(self.counters), **left)
         await self._transport.close()
+
+    @property
+    def pulls(self) -> Mapping[str, Pulls]:
+        """The pulls left at each registry that said so through this client."""
+        return self._transport.pulls()
 
     @property
     def counters(self) -> Counters:
@@ -125,9 +131,21 @@ class Registries:
 
     async def list_with_times(self, repository: Repository) -> Listed:
         """All tags of a repository, and when each was pushed where its registry tells. Raises as `list_tags` does."""
-        tags = TagList(repository, await self._transport.endpoint(repository.host))
-        await self._read_pages(tags)
+        tags = await self.begin_list(repository)
+        await self.read_list(tags)
         return tags.finished()
+
+    async def begin_list(self, repository: Repository) -> TagList:
+        """A repository's tag list, of which no page is read yet."""
+        return TagList(repository, await self._transport.endpoint(repository.host))
+
+    async def read_list(self, pages: TagList | Catalog, most: int = MAX_PAGES) -> bool:
+        """Read on, to ``most`` pages in all, and whether that was the whole list. Raises as `list_tags` does."""
+        while pages.next is not None and pages.count < most:
+            page = await self._read(pages.next, MAX_PAGE_SIZE, "one page")
+            pages.take(page.body)
+            pages.next = pages.following(next_link(page.headers.getall("Link", [])))
+        return pages.next is None
 
     async def list_referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...] | None:
         """What refers to a manifest, by the registry's API; None where it has none, and tags are to be looked at.
@@ -160,15 +178,8 @@ class Registries:
     async def list_repositories(self, host: str) -> tuple[str, ...]:
         """The paths of all repositories of a registry, sorted. Raises AccessError where it has no catalog for us."""
         catalog = Catalog(await self._transport.endpoint(host))
-        await self._read_pages(catalog)
+        await self.read_list(catalog)
         return catalog.finished()
-
-    async def _read_pages(self, pages: TagList | Catalog) -> None:
-        ask: Ask | None = pages.first
-        while ask is not None:
-            page = await self._read(ask, MAX_PAGE_SIZE, "one page")
-            pages.take(page.body)
-            ask = pages.following(next_link(page.headers.getall("Link", [])))
 
     async def get_blob(self, repository: Repository, blob: Descriptor, elsewhere: str = "") -> bytes:
         """A small blob (a config), whole and verified. Raises DigestMismatchError, NotFoundError and the like.

@@ -59,6 +59,8 @@ def connection_failure(error: Exception, attempt: Attempt) -> TransientError:
             words = f"ended the connection ({_tls_reason(error)}); where it wants a certificate of ours: {key}"
         case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
             words = "ended the connection in the middle of its answer"
+            if attempt.endpoint.is_plain and same_origin(attempt.url, attempt.endpoint.origin):
+                words += f"; if it is to be asked by https, say so in {attempt.endpoint.key('endpoint')}"
         case _:
             name = type(error).__name__
             failure = TransientError(

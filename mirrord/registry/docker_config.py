@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ HUB_KEY = "https://index.docker.io/v1/"
 """What Docker calls Docker Hub where it keeps logins."""
 MAX_CONFIG = 1 << 20
 """Bytes of a config.json: what is longer is another file."""
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,10 @@ def _login(key: str, path: Path, host: str, entry: Mapping[str, object]) -> Logi
         if not colon:
             raise ConfigError(f"{key}: the auth of {host} in {path} is no user:password in base64; log in again")
         password = password.rstrip("\0")  # Docker's own reader does
+    if "registrytoken" in texts:
+        if not _TOKEN.fullmatch(texts["registrytoken"]):
+            raise ConfigError(f"{key}: the registrytoken of {host} in {path} is no token; expected one without spaces")
+        return Login("", texts["registrytoken"], is_bearer=True)
     if "identitytoken" in texts:
         return Login(user, texts["identitytoken"], is_identity=True)
     return Login(user, password) if user and password else None

@@ -117,7 +117,11 @@ def answer_failure(
             return AccessError(f"{ask}: {where} {_refuses(reply, endpoint, login)}")
         case HTTPStatus.NOT_FOUND:
             return _not_found(reply, ask, where, endpoint)
-    return UpstreamError(f"{ask}: {where} answered {reply}; expected {min(ask.expected)}")
+    is_unsure = (
+        reply.status == HTTPStatus.BAD_REQUEST and endpoint.is_plain
+    )  # what servers of https answer to plain HTTP
+    advice = f"; if it is to be asked by https, say so in {endpoint.key('endpoint')}" if is_unsure else ""
+    return UpstreamError(f"{ask}: {where} answered {reply}; expected {min(ask.expected)}{advice}")
 
 
 def _not_found(reply: Reply, ask: Ask, where: str, endpoint: Endpoint) -> MirrordError:
@@ -125,7 +129,7 @@ def _not_found(reply: Reply, ask: Ask, where: str, endpoint: Endpoint) -> Mirror
         return UpstreamError(
             f"{ask}: {where} answered {reply}; expected a registry: check the name, or {endpoint.key('endpoint')}"
         )
-    missing = "no such repository" if reply.code == "NAME_UNKNOWN" else f"no {ask.what}"
+    missing = "no such repository" if reply.code == "NAME_UNKNOWN" else f"no {ask.what.removeprefix('the ')}"
     doubt = "" if reply.code else ", or no such repository"
     return NotFoundError(f"{ask}: {where} has {missing}{doubt}; check the name")
 
@@ -154,7 +158,7 @@ def _refuses(reply: Reply, endpoint: Endpoint, login: Login | None) -> str:
     if login is None:
         advice = f"or give a login: {endpoint.key('username')} and a password"
         return f"refuses anonymous access: {reply}; check that the repository exists, {advice}"
-    if login.is_identity and reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST}:
+    if (login.is_identity or login.is_bearer) and reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST}:
         return f"refuses {login}: {reply}; log in again where it is kept ({endpoint.key()})"
     if reply.status == HTTPStatus.UNAUTHORIZED:
         return f"refuses {login}: {reply}; check the username and password of {endpoint.key()}"

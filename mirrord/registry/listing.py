@@ -48,6 +48,10 @@ class _Pages:
     def __init__(self, ask: Callable[[str], Ask], key: str, is_name: Callable[[str], bool], endpoint: Endpoint) -> None:
         self.first = ask(f"n={habits_of(endpoint.host).page}")
         """The question for the first page."""
+        self.next: Ask | None = self.first
+        """The question for the next page; None once all are read."""
+        self.count = 0
+        """Pages that were read."""
         self.skips = 0
         """Names outside the grammar: they can't be file names."""
         self.skipped: set[str] = set()
@@ -68,6 +72,7 @@ class _Pages:
         if len(self.names) > MAX_TAGS:
             raise UpstreamError(f"{self.first}: more than {MAX_TAGS} {self._key}; name those that are wanted")
         self._read_more(document)
+        self.count += 1
 
     def _read_more(self, document: Mapping[str, object]) -> None:
         """What else a page may tell."""

@@ -21,8 +21,12 @@ class Login:
     password: str = field(repr=False)
     is_identity: bool = False
     """Whether the password is an identity token: it is exchanged for access tokens, and never sent as Basic."""
+    is_bearer: bool = False
+    """Whether the password is a token of the registry's own: it is sent as it is, and asked for nowhere."""
 
     def __str__(self) -> str:
+        if self.is_bearer:
+            return "a registry token"
         return "an identity token" if self.is_identity else f"user {self.user!r}"
 
     def hide(self, text: str) -> str:

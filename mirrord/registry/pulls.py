@@ -35,6 +35,11 @@ class Pulls:
         """When at the latest all are there again: Unix time."""
         return self.at + self.window
 
+    @property
+    def resumes(self) -> float | None:
+        """By when at the latest manifests are asked for again (Unix time); None where they are not held back."""
+        return self.back_by if self.remaining <= KEPT else None
+
     def document(self) -> dict[str, float]:
         """As JSON."""
         return {"remaining": self.remaining, "limit": self.limit, "window": self.window, "at": int(self.at)}

@@ -42,6 +42,8 @@ _LISTEN = re.compile(r"[A-Za-z0-9.:*\[\]/_-]+")
 _UNSAFE = re.compile(r"""[\x00-\x1f\x7f$"'\\\ud800-\udfff]""")  # surrogates: bytes that are no UTF-8
 _BY_NUMBER: Final = (Kind.OCI_MANIFEST, Kind.OCI_INDEX, Kind.DOCKER_MANIFEST, Kind.DOCKER_LIST)
 """The order in which a digest's file is looked for: what there is more of first, since a miss costs 6 µs."""
+ACCESS_LOG: Final = Path("/var/log/nginx/mirrord.log")
+"""Where the site logs each request; a standalone nginx does it in its own directory."""
 _SITE_FILES = 100
 _STANDALONE_FILES = 3000
 _FILE_LIMIT = 16384
@@ -114,7 +116,7 @@ def _values(site: NginxSite) -> Mapping[str, str]:
         "SERVER_NAME": site.own_name or "_",
         "DAEMON": str(daemon),
         "DAEMON_LOG": "daemon.log" if site.standalone else "/var/log/nginx/mirrord-daemon.log",
-        "LOG": "mirrord.log" if site.standalone else "/var/log/nginx/mirrord.log",
+        "LOG": "mirrord.log" if site.standalone else str(ACCESS_LOG),
         "FILES": str(_FILE_LIMIT),
         "LIMITS": nginx_access.limits(site.serve),
         "TLS": nginx_access.tls(site.serve),

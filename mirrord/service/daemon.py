@@ -5,9 +5,8 @@ that ends with the daemon.
 """
 
 import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from mirrord.service.agenda import Due, Past, after_failure, after_run, next_run
 from mirrord.service.clock import Clock
 from mirrord.service.pasts import load_pasts, save_pasts
 from mirrord.service.setting import Setting
+from mirrord.service.turns import Turns
 from mirrord.service.upkeep import GC, VERIFY, Upkeep
 from mirrord.store.change import Brake
 from mirrord.store.store import Store
@@ -86,11 +86,10 @@ class Daemon:
         self._pasts: dict[str, Past] = {}
         self._asked: dict[str, Asked] = {}
         self._wake = asyncio.Event()
-        self._freed = asyncio.Event()
-        self._others, self._waiting, self._is_alone = 0, 0, False
-        """Of what is no run: how many go on, how many wait to be alone, and whether one is."""
         self._is_stopping = False
         self._upkeep = Upkeep(store, clock, self._is_busy)
+        self.turns = Turns(lambda: bool(self.running) or self._upkeep.is_at_work, self._changed)
+        """Of what is no run."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self) -> None:
@@ -165,32 +164,10 @@ class Daemon:
             await asyncio.wait([running.task for running in found])
         return tuple(running.group for running in found)
 
-    @contextlib.asynccontextmanager
-    async def beside_runs(self, *, alone: bool) -> AsyncIterator[None]:
-        """A place for something else than a run; ``alone``: once nothing goes on, and nothing begins until its end."""
-        self._waiting += alone
-        try:
-            while not self._is_free(alone=alone):
-                self._freed.clear()
-                await self._freed.wait()
-        finally:
-            self._waiting -= alone
-        self._others += 1
-        self._is_alone = alone
-        try:
-            yield
-        finally:
-            self._others -= 1
-            self._is_alone = False
-            self._changed()
-
-    def _is_free(self, *, alone: bool) -> bool:
-        return not self._is_alone and not (alone and (self.running or self._others or self._upkeep.is_at_work))
-
     def _changed(self) -> None:
         """Something is over: whoever waits for a place looks again, and so does the schedule."""
         self._wake.set()
-        self._freed.set()
+        self.turns.look_again()
 
     def groups_document(self, now: datetime) -> dict[str, Mapping[str, object]]:
         """What is known of each group's runs, for the status."""
@@ -209,7 +186,7 @@ class Daemon:
         """Begin all that is due, and say when to look again."""
         until = now + LOOK
         self._pasts = {name: settled(past, now) for name, past in self._pasts.items()}
-        if self._is_alone or self._waiting:
+        if self.turns.holds_back:
             return until
         for group in self.setting.groups:
             if group.name in self.running or self._is_stopping:

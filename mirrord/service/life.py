@@ -34,6 +34,7 @@ from mirrord.store.store import Store, open_store
 from mirrord.store.tree import Tree
 from mirrord.sync.journal import Known, Told, read_status, tell, write_down
 from mirrord.sync.outcome import Report
+from mirrord.sync.status import MirrorStatus
 
 THREADS = 8
 """Worker threads of the store."""
@@ -107,7 +108,7 @@ class Service:
             loop.add_signal_handler(number, self.daemon.stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._errand(self._reload_on_signal()))
         status = await self.daemon.store.run(lambda: read_status(self.daemon.store.layout))
-        self._take_status(Board.of(status))
+        self._take_status(status)
         self._errand(self._notifier.feed_watchdog())
         self._errand(self._watch_staleness())
         try:
@@ -158,7 +159,7 @@ class Service:
     async def workshop(self, operation: Operation) -> AsyncIterator[Workshop]:
         """What ``operation`` works with; one that wants to be alone waits for the runs, and no run begins meanwhile."""
         task = asyncio.current_task()
-        async with self.daemon.beside_runs(alone=operation.is_alone):
+        async with self.daemon.turns.taken(alone=operation.is_alone):
             self._operations[task] = operation
             try:
                 setting = self.daemon.setting
@@ -192,8 +193,8 @@ class Service:
             counts = {"groups": len(new.groups), "images": len(new.images)}
             return Reply({"config": str(new.path), **counts, "restart_for": fixed})
         finally:
-            self._notifier.ready(self.status_line())
             await tell(self.daemon.store, self.daemon.setting.config, self.known())
+            self._notifier.ready(self.status_line())  # who waited for it finds it in the status
 
     async def trigger(self, what: str | None, *, wait: bool) -> Reply:
         """Have a group (or the group of an image; None: all) run now and, to ``wait``, end. Raises ConfigError."""
@@ -236,7 +237,7 @@ class Service:
         """Count a run, and send what is news of it."""
         for name in {plan.group for plan in report.plans if plan.group}:
             self.metrics.heard(name, report)
-        self._take_status(Board.of(told.after))
+        self._take_status(told.after)
         self._notifier.ready(self.status_line())
         pinned = frozenset(
             f"{image.local_name}:{tag}"
@@ -262,8 +263,8 @@ class Service:
                 _log.warning("images.stale", count=len(notice.images), images=names)
                 self._send(self.daemon.setting, [notice])
 
-    def _take_status(self, board: Board) -> None:
-        self.metrics.board = board
+    def _take_status(self, status: MirrorStatus) -> None:
+        self.metrics.board, self.metrics.upstreams = Board.of(status), status.upstreams
 
     def known(self) -> Known:
         """What is to stand in the status beside the images."""

@@ -4,7 +4,7 @@ Labels are groups, owners, outcomes, upstream hosts and (where the config wants 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -16,6 +16,7 @@ from mirrord import __version__
 from mirrord.service.board import Board
 from mirrord.store.layout import Layout
 from mirrord.sync.outcome import Report
+from mirrord.sync.status import UpstreamStatus
 
 _RUN_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 14_400)
 
@@ -25,6 +26,7 @@ class Metrics:
 
     def __init__(self, layout: Layout, now: Callable[[], datetime], groups: Callable[[], "GroupTimes"]) -> None:
         self.board = Board()
+        self.upstreams: Mapping[str, UpstreamStatus] = {}
         self.with_repositories = True
         self._layout = layout
         self._now = now
@@ -89,6 +91,13 @@ class Metrics:
             oldest = [((name,), each.oldest) for name, each in repositories]
             words = "The longest ago that an image of it was last right; 0: one never was."
             yield _gauge("repository_last_success_timestamp_seconds", words, ["repository"], oldest)
+        told = [(host, each) for host, each in self.upstreams.items() if not each.is_over(now)]
+        words = "Pulls left at an upstream that counts them, as it said within its window."
+        yield _gauge(
+            "upstream_pulls_remaining", words, ["registry"], [((host,), each.remaining) for host, each in told]
+        )
+        limits = [((host,), each.limit) for host, each in told]
+        yield _gauge("upstream_pulls_limit", "Pulls that it allows within its window.", ["registry"], limits)
         disk = os.statvfs(self._layout.root)
         yield _gauge("disk_size_bytes", "Of the root's filesystem.", [], [((), disk.f_blocks * disk.f_frsize)])
         yield _gauge("disk_free_bytes", "Of the root's filesystem.", [], [((), disk.f_bavail * disk.f_frsize)])

@@ -1,4 +1,4 @@
-"""One writing command as values: what is asked, what it works with, what is answered. What each does: `operations`."""
+"""One command as values: what is asked, what it works with, what is answered. What each does: `operations`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from mirrord.config.model import Config
+from mirrord.store.layout import Layout
 from mirrord.store.store import Store
 from mirrord.store.verify_pool import Progress as Verifying
 from mirrord.sync.outcome import Progress, Report
@@ -75,6 +76,20 @@ class Operation(ABC):
     @abstractmethod
     async def perform(self, workshop: Workshop) -> Reply:
         """Do it. Raises MirrordError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look(Operation):
+    """An operation that only reads: who may read the root needs neither its lock nor its daemon."""
+
+    async def perform(self, workshop: Workshop) -> Reply:
+        """Look. Raises MirrordError."""
+        layout = workshop.store.layout
+        return await workshop.store.run(lambda: self.look(layout))
+
+    @abstractmethod
+    def look(self, layout: Layout) -> Reply:
+        """What there is to see; blocks. Raises MirrordError."""
 
 
 def _counts(meter: Progress | Verifying) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The systemd unit of the daemon, rendered for a root, a user and a config."""
+"""What systemd runs the daemon by: its unit, its user, its directories, for a root and a config."""
 
 import re
 from dataclasses import dataclass
@@ -26,6 +26,17 @@ class Unit:
 
     def render(self) -> str:
         """The unit as text. Raises ConfigError for values that a unit can't hold."""
+        return self._rendered("mirrord.service")
+
+    def user_entry(self) -> str:
+        """What systemd-sysusers makes the user by. Raises ConfigError as ``render`` does."""
+        return self._rendered("mirrord.sysusers.conf")
+
+    def directories(self) -> str:
+        """What systemd-tmpfiles makes /etc/mirrord by: never another directory, which may be somebody's."""
+        return self._rendered("mirrord.tmpfiles.conf")
+
+    def _rendered(self, name: str) -> str:
         for path in (self.root, self.config, self.command):
             if not _PATH.fullmatch(str(path)):
                 raise ConfigError(
@@ -40,7 +51,7 @@ class Unit:
             "USER": self.user,
             "STATE": self._state(),
         }
-        text = files("mirrord.service").joinpath("templates", "mirrord.service").read_text()
+        text = files("mirrord.service").joinpath("templates", name).read_text()
         return re.sub(r"@([A-Z]+)@", lambda found: values[found[1]], text)
 
     def _state(self) -> str:

@@ -21,8 +21,9 @@ from mirrord.sync.repair import verify_and_repair
 GC: Final = "@gc"
 VERIFY: Final = "@verify"
 """Names that no group can have."""
-_APART = timedelta(hours=1)
-"""Between collections, however often something is published."""
+_APART, _OF_GRACE = timedelta(hours=1), 4
+"""At least so long, and this part of the grace, between collections, however often something is published: what one of
+them finds has to wait for its grace anyway."""
 _UNPACED = 1 << 40
 """Bytes a second: as good as no bound, and the pacer looks at its clock all the same."""
 _GLANCE = 0.2
@@ -78,7 +79,8 @@ class Upkeep:
             await tell_published(self.store)
 
     def _is_gc_due(self, setting: Setting, past: Past, now: datetime) -> bool:
-        if past.begun is not None and self._has_published and now - past.begun >= _APART:
+        apart = max(_APART, timedelta(seconds=setting.config.retention.grace) / _OF_GRACE)
+        if past.begun is not None and self._has_published and now - past.begun >= apart:
             return True
         return _is_due(setting.config.retention.schedule, setting, GC, past, now)
 

@@ -251,7 +251,8 @@ class Store(Reader):
         if free - promised - size < keep:
             raise HostError(
                 f"no room for {what} ({size} bytes): {free} bytes are free on {self.layout.root}, "
-                f"{promised} of them promised to downloads under way, and {keep} are kept free (reserve:)"
+                f"{promised} of them promised to downloads under way, and {keep} are kept free (reserve:); "
+                "free some space: what is served stays as it was"
             )
 
     async def _commit_small(self, batch: Sequence[pool.SmallFile]) -> Sequence[None]:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from mirrord.errors import HostError
@@ -48,17 +47,17 @@ def count_pool(layout: Layout) -> Usage:
     return Usage(sum(room.bytes for room in rooms.values()), sum(room.files for room in rooms.values()))
 
 
-def _rooms(layout: Layout) -> Iterator[tuple[str, Path]]:
+def _rooms(layout: Layout) -> Iterator[tuple[str, str]]:
     for algorithm in ("sha256", "sha512"):
         above = layout.root / "pool" / algorithm
         if is_directory(above):
             with host_errors("count", above):
                 names = sorted(os.listdir(above))
             for name in names:
-                yield f"{algorithm}/{name}", above / name
+                yield f"{algorithm}/{name}", f"{above}/{name}"
 
 
-def _room(path: Path, known: Room | None, now: float) -> Room:
+def _room(path: str, known: Room | None, now: float) -> Room:
     with host_errors("count", path):
         changed = os.stat(path).st_mtime_ns
         if known is not None and known.changed == changed:

@@ -19,7 +19,7 @@ from mirrord.oci.manifest import Descriptor, Manifest
 from mirrord.oci.platform import PlatformChoice
 from mirrord.oci.reference import Repository, followed_digest, is_tag
 from mirrord.registry.client import Registries
-from mirrord.registry.listing import Listed
+from mirrord.registry.listing import MAX_PAGES, Listed, TagList
 from mirrord.store.record import Held, Source
 from mirrord.sync.artifacts import Entries, Kinds, digests_in, entry_of, united
 from mirrord.sync.walk import Walk
@@ -42,11 +42,14 @@ class Listing:
 
     registries: Registries
     upstream: Repository
+    _reading: TagList | None = None
+    """The list as far as it is read."""
     _listed: Listed | None = None
     _refused: MirrordError | None = None
     """Why there is no list: it would be the same the next time."""
     _followers: dict[Digest, list[str]] = field(default_factory=dict)
     """By subject, out of the list: looked up for each image, so it is gone through once."""
+    _asked_about: set[Digest] = field(default_factory=set)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def tags(self) -> Sequence[str]:
@@ -55,17 +58,27 @@ class Listing:
 
     async def listed(self) -> Listed:
         """The same, and when each was pushed where the registry tells."""
+        listed = await self._read(MAX_PAGES)
+        if listed is None:
+            raise UpstreamError(f"{self.upstream}: its tag list has more than {MAX_PAGES} pages")
+        return listed
+
+    async def _read(self, pages: int) -> Listed | None:
+        """The list; None where it has more than so many ``pages``, of which the next call reads on."""
         async with self._asking:
             if self._refused is not None:
                 raise self._refused
             if self._listed is None:
                 try:
-                    self._listed = await self.registries.list_with_times(self.upstream)
+                    self._reading = self._reading or await self.registries.begin_list(self.upstream)
+                    if not await self.registries.read_list(self._reading, pages):
+                        return None
                 except DeferredError:
                     raise
                 except (AccessError, UpstreamError) as error:
                     self._refused = error
                     raise
+                self._listed, self._reading = self._reading.finished(), None
                 for tag in self._listed.tags:
                     if (subject := followed_digest(tag)) is not None:
                         self._followers.setdefault(subject, []).append(tag)
@@ -87,16 +100,23 @@ class Listing:
             return None
 
     async def followers_of(self, digests: Iterable[Digest]) -> Sequence[str]:
-        """The tags that may follow one of ``digests``: out of the list, or guessed where the upstream refuses lists."""
+        """The tags that may follow one of ``digests``: out of the list, or guessed where that would cost less.
+
+        It would where the upstream refuses lists, and where the list has more pages than there are guesses for all
+        that was asked about so far: one tag of a repository with tens of thousands.
+        """
         wanted = set(digests)
+        self._asked_about |= wanted
         try:
-            await self.tags()
-            return [tag for digest in sorted(wanted) for tag in self._followers.get(digest, ())]
+            listed = await self._read(len(SUFFIXES) * len(self._asked_about))
         except DeferredError:
             raise
         except (AccessError, UpstreamError):  # many registries give images to all, and their list to few
-            names = [f"{digest.algorithm}-{digest.hex}{suffix}" for digest in sorted(wanted) for suffix in SUFFIXES]
-            return [name for name in names if is_tag(name)]  # of a sha512 none is: a tag has 128 characters at most
+            listed = None
+        if listed is not None:
+            return [tag for digest in sorted(wanted) for tag in self._followers.get(digest, ())]
+        names = [f"{digest.algorithm}-{digest.hex}{suffix}" for digest in sorted(wanted) for suffix in SUFFIXES]
+        return [name for name in names if is_tag(name)]  # of a sha512 none is: a tag has 128 characters at most
 
 
 @dataclass(frozen=True, slots=True)

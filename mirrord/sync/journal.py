@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ import structlog
 
 from mirrord import __version__
 from mirrord.config.groups import Group, groups_of
+from mirrord.config.images import images_of
 from mirrord.config.model import Config
 from mirrord.errors import HostError
 from mirrord.store.layout import Layout
@@ -22,14 +23,17 @@ from mirrord.store.snapshot import served_name
 from mirrord.store.store import Store
 from mirrord.store.tell import tell_published
 from mirrord.sync.decide import RepositoryPlan
+from mirrord.sync.notes import load_abilities
 from mirrord.sync.outcome import Report
-from mirrord.sync.status import MirrorStatus, Wanted, run_line, with_line
+from mirrord.sync.status import MirrorStatus, UpstreamStatus, Wanted, run_line, with_line
+from mirrord.sync.status_file import STATUS, StatusFile
 
-STATUS = "status.json"
 RUNS = "runs.jsonl"
 _DEFAULT_STALE = 172_800.0
 
 _MERGING = threading.Lock()
+_FILE = StatusFile()
+"""Used under that lock."""
 
 _log = structlog.get_logger()
 
@@ -70,8 +74,9 @@ async def tell(store: Store, config: Config, known: Known) -> None:
 def _merge(layout: Layout, config: Config, report: Report | None, known: Known | None, now: datetime) -> Told:
     """Read, merge and write in one go: of two runs that end together, none may lose what the other wrote."""
     with _MERGING:
-        before = read_status(layout)
+        before = _status(layout)
         after = before if report is None else before.after(report, _wanted(report.plans), now)
+        after = replace(after, upstreams=_upstreams(layout, config))
         try:
             _write_status(layout, config, after, known, now)
             if report is not None:
@@ -81,10 +86,18 @@ def _merge(layout: Layout, config: Config, report: Report | None, known: Known |
         return Told(before, after)
 
 
+def _upstreams(layout: Layout, config: Config) -> dict[str, UpstreamStatus]:
+    """What the config's upstreams last said of their pulls; of others a command may have asked there is no end."""
+    found = load_abilities(layout).pulls
+    hosts = {image.repository.host for image in images_of(config)} | set(config.registries) if found else set()
+    return {host: UpstreamStatus.of(pulls) for host, pulls in found.items() if host in hosts}
+
+
 def _write_status(layout: Layout, config: Config, status: MirrorStatus, known: Known | None, now: datetime) -> None:
-    if known is None:
-        known = Known(status.groups, None)
-    write_public(layout, STATUS, status.encode(_about(layout, config, known, now)))
+    known = known or Known(status.groups, None)
+    groups = {group.name: _group(group) | dict(known.groups.get(group.name, {})) for group in groups_of(config)}
+    upstreams = {host: each.document() for host, each in sorted(status.upstreams.items())}
+    _FILE.write(layout, status, groups, _about(layout, config, known, now) | {"upstreams": upstreams})
 
 
 def _add_run(layout: Layout, report: Report, now: datetime) -> None:
@@ -106,11 +119,13 @@ def read_document(layout: Layout) -> Any:  # noqa: ANN401 - JSON
 
 def read_status(layout: Layout) -> MirrorStatus:
     """The status as last written; an empty one where there is none, or it can't be read: the next runs fill it."""
+    with _MERGING:
+        return _status(layout)
+
+
+def _status(layout: Layout) -> MirrorStatus:
     with contextlib.suppress(HostError):
-        content = read_public(layout, STATUS)
-        if content is not None:
-            with parsing(layout.status / STATUS):
-                return MirrorStatus.decode(content)
+        return _FILE.read(layout) or MirrorStatus()
     return MirrorStatus()
 
 
@@ -143,7 +158,6 @@ def _about(layout: Layout, config: Config, known: Known, now: datetime) -> dict[
             "free": disk.f_bavail * disk.f_frsize,
             "reserve": config.reserve.bytes_of(disk.f_blocks * disk.f_frsize),
         },
-        "groups": {group.name: _group(group) | dict(known.groups.get(group.name, {})) for group in groups_of(config)},
     }
 
 

@@ -1,13 +1,12 @@
 """What runs remember between them, in the root's private `state/`: when a repository's followers were looked for."""
 
-import json
 import time
 
 from mirrord.errors import HostError
 from mirrord.registry.abilities import Abilities
 from mirrord.store.layout import Layout
 from mirrord.store.reading import parsing
-from mirrord.store.state import read_note, update_note, write_state
+from mirrord.store.state import read_note, update_note
 
 FILE = "followers.json"
 UPSTREAMS_FILE = "upstreams.json"
@@ -61,6 +60,6 @@ def load_abilities(layout: Layout) -> Abilities:
 
 
 def save_abilities(layout: Layout, abilities: Abilities) -> None:
-    """Write it, where anything was found out. Raises HostError."""
+    """Write it, where anything was found out, beside what other runs did. Raises HostError."""
     if abilities.is_changed:
-        write_state(layout, UPSTREAMS_FILE, json.dumps(abilities.document()).encode())
+        update_note(layout, UPSTREAMS_FILE, {}, lambda: load_abilities(layout).with_newest(abilities).document())

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mirrord.errors import BlockedError, DeferredError, HostError, MirrordError
 from mirrord.oci.digest import Digest
+from mirrord.registry.pulls import Pulls
 from mirrord.sync.decide import RepositoryPlan
 
 _END_OF_NAME = re.compile("[:@ ]")
@@ -119,6 +120,8 @@ class Report:
     withheld: Mapping[str, Outcome] = field(default_factory=dict)
     """By group that is published together or not at all, and was not: the image that held it back."""
     seconds_publishing: float = 0.0
+    pulls: Mapping[str, Pulls] = field(default_factory=dict)
+    """By host, the pulls left as the upstreams that count them last said in it."""
     plans: tuple[RepositoryPlan, ...] = ()
     """What it was about, catalogs by what they came to."""
 

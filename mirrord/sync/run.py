@@ -92,7 +92,7 @@ async def run_sync(
                 failed += await _work_on_all(tools, expansion.plans, publisher, locks)
                 tools.teller.tell_rest()
                 problem = await _finish(publisher, tools)
-            requests = registries.counters.requests
+            requests, pulls = registries.counters.requests, registries.pulls
         await _keep(abilities, store)
         outcomes = [*failed, *(outcome for run in publisher.runs for outcome in run.outcomes)]
         is_whole = order.is_whole and not any(outcome.error for outcome in outcomes)
@@ -108,6 +108,7 @@ async def run_sync(
             held=str(publisher.held) if publisher.held else "",
             withheld=publisher.together.withheld,
             seconds_publishing=publisher.seconds,
+            pulls=pulls,
             plans=tuple(expansion.plans),
         )
         _tell(report)

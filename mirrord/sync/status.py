@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from mirrord.errors import DeferredError, MirrordError
+from mirrord.registry.pulls import Pulls
+from mirrord.sync.documents import ImageDocument, RunDocument, TroubleDocument, UpstreamDocument
 from mirrord.sync.outcome import Outcome, Report, Status, repository_in
 
 SCHEMA = "mirrord.status/1"
@@ -31,7 +33,7 @@ class Trouble:
     retry: str | None = None
     """When the upstream said that it may be asked again."""
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> TroubleDocument:
         """As it stands in the status."""
         return {"owner": self.owner, "text": self.text, "since": self.since, "retry": self.retry}
 
@@ -61,7 +63,7 @@ class ImageStatus:
             return True
         return (now - datetime.fromisoformat(self.succeeded)).total_seconds() > self.stale_after
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> ImageDocument:
         """As it stands in the status."""
         return {
             "group": self.group,
@@ -84,6 +86,40 @@ class ImageStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamStatus:
+    """The pulls that an upstream last said are left."""
+
+    remaining: int
+    limit: int
+    window_seconds: int
+    """Seconds within which as many as ``limit`` may be made."""
+    seen: str
+    """When it said so."""
+    resumes: str | None
+    """By when at the latest manifests are asked for again, where they are held back."""
+
+    @classmethod
+    def of(cls, pulls: Pulls) -> Self:
+        """What is told of them."""
+        resumes = None if pulls.resumes is None else _moment(pulls.resumes)
+        return cls(pulls.remaining, pulls.limit, pulls.window, _moment(pulls.at), resumes)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the window has passed since: all pulls are there again, whatever was left then."""
+        return (now - datetime.fromisoformat(self.seen)).total_seconds() >= self.window_seconds
+
+    def document(self) -> UpstreamDocument:
+        """As it stands in the status."""
+        return {
+            "remaining": self.remaining,
+            "limit": self.limit,
+            "window_seconds": self.window_seconds,
+            "seen": self.seen,
+            "resumes": self.resumes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a run was to look at, as far as its report does not say it."""
 
@@ -102,6 +138,8 @@ class MirrorStatus:
     images: Mapping[str, ImageStatus] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """What was known of each group's runs."""
+    upstreams: Mapping[str, UpstreamStatus] = field(default_factory=dict)
+    """By host of the config, where it counts pulls."""
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
@@ -110,12 +148,12 @@ class MirrorStatus:
         if document["schema"] != SCHEMA:
             raise ValueError(f"it is no {SCHEMA}")
         images = {str(name): ImageStatus.read(image) for name, image in document["images"].items()}
-        return cls(images, {str(name): dict(group) for name, group in document["groups"].items()})
+        upstreams = {str(host): UpstreamStatus(**each) for host, each in document.get("upstreams", {}).items()}
+        return cls(images, {str(name): dict(group) for name, group in document["groups"].items()}, upstreams)
 
     def encode(self, more: Mapping[str, object]) -> bytes:
         """The bytes of ``status.json``, with what else is to stand in it."""
-        images = {name: image.document() for name, image in sorted(self.images.items())}
-        return json.dumps({"schema": SCHEMA, **more, "images": images}, separators=(",", ":")).encode()
+        return encoded(more, ((name, encoded_image(image)) for name, image in self.images.items()))
 
     def after(self, report: Report, wanted: Wanted, now: datetime) -> Self:
         """The status after a run that ended ``now``."""
@@ -133,6 +171,18 @@ class MirrorStatus:
             )
             images[name] = _after(kept, outcome, report, when, now)
         return replace(self, images=dict(_left(images, report, wanted, when, now)))
+
+
+def encoded(more: Mapping[str, object], images: Iterable[tuple[str, str]]) -> bytes:
+    """The bytes of ``status.json`` from what else stands in it and the text of each image."""
+    about = json.dumps({"schema": SCHEMA, **more}, separators=(",", ":"))
+    texts = ",".join(f"{json.dumps(name)}:{text}" for name, text in sorted(images))
+    return f'{about[:-1]},"images":{{{texts}}}}}'.encode()
+
+
+def encoded_image(image: ImageStatus) -> str:
+    """The text of one image in ``status.json``."""
+    return json.dumps(image.document(), separators=(",", ":"))
 
 
 def _by_name(report: Report) -> Iterable[tuple[str, Outcome]]:
@@ -164,8 +214,12 @@ def _after(before: ImageStatus, outcome: Outcome, report: Report, when: str, now
 def _trouble(before: Trouble | None, error: MirrordError, when: str, now: datetime) -> Trouble:
     retry = None
     if isinstance(error, DeferredError):
-        retry = datetime.fromtimestamp(now.timestamp() + error.seconds, UTC).isoformat(timespec="seconds")
+        retry = _moment(now.timestamp() + error.seconds)
     return Trouble(str(error.owner), str(error), before.since if before else when, retry)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _left(
@@ -186,7 +240,7 @@ def _left(
             yield name, replace(image, trouble=_trouble(image.trouble, broken[repository], when, now))
 
 
-def run_line(report: Report, group: str, begun: datetime, ended: datetime) -> dict[str, object]:
+def run_line(report: Report, group: str, begun: datetime, ended: datetime) -> RunDocument:
     """One run as a line of ``runs.jsonl``."""
     return {
         "run": report.run_id,
@@ -195,13 +249,14 @@ def run_line(report: Report, group: str, begun: datetime, ended: datetime) -> di
         "ended": ended.isoformat(timespec="seconds"),
         "seconds": round(report.seconds, 3),
         "counts": {str(status): count for status, count in sorted(report.counts.items())},
-        "failed_by_owner": report.owners,
+        "failed_by_owner": dict(report.owners),
         "snapshots": list(report.snapshots),
         "requests": report.requests,
         "bytes_fetched": report.progress.bytes_fetched,
         "blobs_fetched": report.progress.blobs_fetched,
         "bytes_linked": report.progress.bytes_linked,
-        "problem": report.problem and {"owner": str(report.problem.owner), "text": str(report.problem)},
+        "pulls_left": {host: pulls.remaining for host, pulls in sorted(report.pulls.items())},
+        "problem": {"owner": str(report.problem.owner), "text": str(report.problem)} if report.problem else None,
         "held": report.held or None,
     }
 

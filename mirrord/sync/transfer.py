@@ -78,6 +78,11 @@ class Transfer:
                 except (UpstreamError, NetworkError) as failure:
                     failed = failure
             else:
+                if isinstance(failed, NotFoundError):  # of a part: its image is damaged, and not gone
+                    raise UpstreamError(
+                        f"{repository.host} lists blob {blob.digest} in a manifest of {repository}, but does not have "
+                        "it: its content is damaged, push the image again"
+                    ) from None
                 raise failed from None
 
     async def _fetch_from(self, repository: Repository, blob: Descriptor, url: str = "") -> None:

@@ -44,7 +44,7 @@ MISTAKES = {
     ),
     "key given twice": (
         "images: [nginx]\nroot: /a\nimages: [redis]",
-        ["3: images: given twice; the first is on line 1"],
+        ["3: images: given twice; the first is on line 1: keep one"],
     ),
     "missing key": ("groups: [{name: a}]", ["1: groups[0].images: missing; this entry needs it"]),
     "nothing to mirror": (
@@ -159,7 +159,7 @@ MISTAKES = {
     ),
     "schedule": (
         IMAGES + "defaults: {schedule: '61 * * * *'}",
-        ['2: defaults.schedule: "61 * * * *": "61" is no minute from 0 to 59'],
+        ['2: defaults.schedule: "61 * * * *": "61" is no minute from 0 to 59; e.g. 23 */6 * * *'],
     ),
     "time zone": (
         IMAGES + "timezone: Mars/Olympus",
@@ -265,7 +265,12 @@ MISTAKES = {
     ),
     "bad expression": (
         "images: [{name: nginx, tags: {regex: '(1'}}]",
-        ['1: images[0].tags.regex: "(1" is not a regular expression: missing ), unterminated subpattern at position 0'],
+        [
+            (
+                r"""1: images[0].tags.regex: "(1" is not a regular expression: missing ), unterminated subpattern at """
+                r"""position 0; correct it, e.g. '3\.\d+'"""
+            )
+        ],
     ),
     "taken local name": (
         "images: [{name: quay.io/x/y, as: library/nginx}]",
@@ -415,7 +420,7 @@ MISTAKES = {
             '3: images[0]: a mapping was found; write "nginx", or name: and tags:',
             '3: images[0].nginx: nothing stands here; give it a value, or remove the line ("" is an empty text)',
             '5: images[1].platform: unknown key; did you mean "platforms"?',
-            "6: images[1].platform: given twice; the first is on line 5",
+            "6: images[1].platform: given twice; the first is on line 5: keep one",
             "7: foo: unknown key; `mirrord config schema` lists all keys",
         ],
     ),

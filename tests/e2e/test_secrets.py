@@ -29,6 +29,7 @@ SOURCES = (
     "credential",
     "docker",
     "identity",
+    "registrytoken",
     "helper",
     "helped-identity",
     "proxy",
@@ -83,7 +84,11 @@ def keys_of(place: Path, proxy: SmallProxy) -> Mapping[str, str]:
     (place / "credentials").mkdir()
     (place / "credentials" / "hub").write_text(canary("credential"))
     auth = base64.b64encode(f"{USER}:{canary('docker')}".encode()).decode()
-    docker = {"docker.test": {"auth": auth}, "identity.test": {"identitytoken": canary("identity")}}
+    docker = {
+        "docker.test": {"auth": auth},
+        "identity.test": {"identitytoken": canary("identity")},
+        "registrytoken.test": {"registrytoken": canary("registrytoken")},
+    }
     (place / "config.json").write_text(json.dumps({"auths": docker, "credHelpers": {"helped-identity.test": "idt"}}))
     install_helper(place / "bin", "pw", answering(USER, canary("helper")))
     install_helper(place / "bin", "idt", answering("<token>", canary("helped-identity")))
@@ -95,6 +100,7 @@ def keys_of(place: Path, proxy: SmallProxy) -> Mapping[str, str]:
         "credential": f"{user}, password_credential: hub",
         "docker": "docker_config: config.json",
         "identity": "docker_config: config.json",
+        "registrytoken": "docker_config: config.json",
         "helper": "credential_helper: pw",
         "helped-identity": "docker_config: config.json",
         "proxy": f'proxy: "http://me:{canary("proxy")}@127.0.0.1:{proxy.port}"',

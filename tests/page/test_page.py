@@ -35,6 +35,33 @@ def test_each_state_is_told_with_whose_move_it_is(browser: Browser, troubled_url
     assert "that is longer than 2 days" in browser.text
 
 
+def test_what_was_asked_for_and_is_not_here_has_its_config_line(browser: Browser, troubled_url: str) -> None:
+    """Told: how often and last when, the line that would add it on the clipboard, and what is blocked has no line."""
+    permissions = {"permissions": ["clipboardReadWrite"], "origin": troubled_url}
+    browser.driver.execute_cdp_cmd("Browser.grantPermissions", permissions)
+    browser.open(f"{troubled_url}/#/freshness")
+    assert "Asked for and not here" in browser.text
+    rows = browser.all("table[aria-label='What was asked for and is not here'] tbody tr")
+    assert [row.split()[0] for row in rows] == ["redis:7", "app:9"]
+    assert "64+" in rows[0]
+    assert "2 hours ago" in rows[0]
+    assert f"blocked since today ({HOSTILE})" in rows[1]
+    buttons = "button[aria-label^='Copy the config line']"
+    assert browser.run(f'return document.querySelectorAll("{buttons}").length') == 1
+    browser.find(buttons).click()
+    browser.wait(f"return document.querySelector(\"{buttons}\").innerText === 'Copied'")
+    assert browser.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])") == "- redis:7"
+
+
+def test_the_pulls_left_at_an_upstream_are_drawn(browser: Browser, troubled_url: str) -> None:
+    """Told: how many are left where an upstream counts them, run by run, of how many; others have no such chart."""
+    browser.open(f"{troubled_url}/#/runs")
+    captions = [caption for caption in browser.all("figcaption") if "Pulls left" in caption]
+    assert [caption.split() for caption in captions] == [
+        ["Pulls", "left", "at", "docker.io", "41", "of", "100", "·", "at", "most", "41"]
+    ]
+
+
 @pytest.mark.parametrize("path", ["/", "/freshness", "/freshness?show=fresh", "/runs"])
 def test_hostile_texts_stay_text(browser: Browser, troubled_url: str, path: str) -> None:
     """Nothing that an upstream says becomes markup, whichever page shows it."""

@@ -181,3 +181,24 @@ async def test_a_refused_identity_token_is_the_configs_move(connect: Connect, tm
                 await registries.get_manifest(APP, "1")
         assert len(upstream.forms) == 1
     assert "canary" not in str(raised.value)
+
+
+async def test_a_registry_token_is_borne_as_it_is(upstream: Scripted, connect: Connect, tmp_path: Path) -> None:
+    """From the first request on, and to no realm; a new one in the file is taken up when the old one is refused."""
+    tokens = Tokens(valid={"rt-old": APP.path})
+    upstream.access = tokens
+    upstream.push(APP.path, BUILT, "1")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"auths": {"registry.test": {"registrytoken": "rt-old"}}}))
+    registries = connect(upstream, docker_config=str(path))
+    assert await registries.get_manifest(APP, "1") == BUILT.manifest
+    assert [asked.headers["Authorization"] for asked in upstream.requests] == ["Bearer rt-old"]
+    tokens.valid = {"rt-new": APP.path}
+    path.write_text(json.dumps({"auths": {"registry.test": {"registrytoken": "rt-new"}}}))
+    assert await registries.get_manifest(APP, "1") == BUILT.manifest
+    assert upstream.requests[-1].headers["Authorization"] == "Bearer rt-new"
+    tokens.valid = {}
+    with pytest.raises(AccessError, match=r"refuses a registry token.*log in again where it is kept") as raised:
+        await registries.get_manifest(APP, "1")
+    assert "rt-new" not in str(raised.value)
+    assert upstream.asked("/token") == 0

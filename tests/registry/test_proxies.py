@@ -9,6 +9,7 @@ from support.docker_registry import free_port
 from support.proxy import SmallProxy
 from support.registries import APP, Connect
 from support.scripted import Scripted, redirect
+from support.sink import MemorySink
 from yarl import URL
 
 from mirrord.config.model import Limits
@@ -95,6 +96,37 @@ async def test_plain_http_goes_through_too(upstream: Scripted, connect: Connect,
         at = f"{login}@" if login else ""
         registries = connect(upstream, proxy=f"http://{at}127.0.0.1:{proxy.port}")
         assert await registries.get_manifest(APP, "1") == BUILT.manifest
+    assert proxy.lines == [f"GET {upstream.url}/v2/team/app/manifests/1 HTTP/1.1"]
+
+
+@pytest.mark.parametrize("login", ["", f"me:{SECRET}"])
+async def test_a_proxy_may_be_spoken_to_by_tls(
+    secure: Scripted, connect: Connect, authority: Authority, login: str
+) -> None:
+    """``https://proxy``: its certificate is verified, and within its TLS the tunnel has the registry's own."""
+    async with SmallProxy.running(login, authority.server()) as proxy:
+        at = f"{login}@" if login else ""
+        keys = {"proxy": f"https://{at}127.0.0.1:{proxy.port}", "ca_file": str(authority.ca)}
+        registries = connect(secure, **keys)
+        assert await registries.get_manifest(APP, "1") == BUILT.manifest
+        sink = MemorySink()
+        await registries.fetch_blob(APP, BUILT.manifest.layers[0], sink)
+        assert BUILT.manifest.layers[0].digest.matches(sink.content)
+        with pytest.raises(NetworkError, match="certificate"):
+            await connect(secure, Limits(attempts=1), proxy=keys["proxy"]).get_manifest(APP, "1")
+    assert set(proxy.lines) == {f"CONNECT {secure.host} HTTP/1.1"}
+
+
+@pytest.mark.parametrize("login", ["", f"me:{SECRET}"])
+async def test_plain_http_goes_by_tls_to_such_a_proxy(
+    upstream: Scripted, connect: Connect, authority: Authority, login: str
+) -> None:
+    """A plain registry behind it is asked for by its whole URL, within the proxy's TLS."""
+    upstream.push(APP.path, BUILT, "1")
+    async with SmallProxy.running(login, authority.server()) as proxy:
+        at = f"{login}@" if login else ""
+        keys = {"proxy": f"https://{at}127.0.0.1:{proxy.port}", "ca_file": str(authority.ca)}
+        assert await connect(upstream, **keys).get_manifest(APP, "1") == BUILT.manifest
     assert proxy.lines == [f"GET {upstream.url}/v2/team/app/manifests/1 HTTP/1.1"]
 
 

@@ -94,3 +94,19 @@ async def test_requests_under_way_count() -> None:
                 tasks = [group.create_task(get(number)) for number in range(8)]
             assert sum(task.result() for task in tasks) == 3
     assert upstream.left == 1
+
+
+def test_runs_side_by_side_keep_what_each_found_out() -> None:
+    """Of what two runs were told, the newer is kept for each host, whichever of them ends last."""
+    old, new = Pulls(9, 100, 21_600, 100.0), Pulls(5, 100, 21_600, 200.0)
+    one, two = Abilities({"a.test": new, "b.test": old}), Abilities({"a.test": old, "c.test": new})
+    two.note_referrers("c.test", has=True)
+    for merged in (one.with_newest(two), two.with_newest(one)):
+        assert merged.pulls == {"a.test": new, "b.test": old, "c.test": new}
+        assert merged.has_referrers("c.test")
+
+
+def test_what_is_held_back_says_until_when() -> None:
+    """Only where the last pulls are left alone, and by then all of them are back."""
+    assert Pulls(2, 100, 60, 100.0).resumes is None
+    assert Pulls(1, 100, 60, 100.0).resumes == 160.0

@@ -3,6 +3,7 @@
 The planner, the schedule, the store and the publications are the real ones; only the clock and the transport are not.
 """
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from support.virtual import VirtualClock
 from mirrord import events
 from mirrord.config.reserve import Reserve
 from mirrord.demo.images import image
+from mirrord.errors import ConfigError
 from mirrord.service.daemon import Daemon
 from mirrord.service.setting import Setting
 from mirrord.store.store import Store, open_store
@@ -25,7 +27,7 @@ from mirrord.sync.journal import Known, Told, read_status
 from mirrord.sync.outcome import Report
 
 HOSTS = ("one.test", "two.test", "three.test")
-EVERY = (timedelta(hours=6), timedelta(hours=12), timedelta(days=1), timedelta(days=2))
+EVERY = (timedelta(hours=12), timedelta(days=1), timedelta(days=2), timedelta(days=4))
 OUTAGE = timedelta(hours=5)
 
 
@@ -45,6 +47,12 @@ class Life:
     """When each group last ran with every image of it right."""
     waits: dict[str, timedelta] = field(default_factory=dict)
     """The longest that a group was not."""
+    hurried: set[int] = field(default_factory=set)
+    """Groups whose schedule comes twice as often for now: what a reload changes."""
+    wished: str = ""
+    """What reload comes with the next run's end: of a "good" config, or of a "bad" one."""
+    reloads: list[str] = field(default_factory=list)
+    """Those that came."""
 
     @property
     def config(self) -> Path:
@@ -65,7 +73,7 @@ class Life:
         """Write the config."""
         lines = [f"root: {self.place / 'root'}", "defaults: {jitter: 10m, referrers: false}", "groups:"]
         for group in range(self.groups):
-            hours = self.every(group) // timedelta(hours=1)
+            hours = self.every(group) // timedelta(hours=1) // (2 if group in self.hurried else 1)
             lines += [f"- name: g{group}", f"  schedule: every {hours}h", f"  together: {str(group % 5 == 4).lower()}"]
             lines.append("  images:")
             lines += [f"  - {name}:{tag}" for of, name, tag in self.names() if of == group]
@@ -83,6 +91,23 @@ class Life:
         kind = self.chance.choice([self.world.down, self.world.throttled])
         kind[host] = self.clock.now() + self.chance.random() * OUTAGE
 
+    def reload(self) -> None:
+        """The config's file is another, and is read again; what is bad changes nothing, and is put right."""
+        kind, self.wished, before = self.wished, "", self.daemon.setting
+        self.reloads.append(kind)
+        if kind == "good":
+            self.hurried ^= {self.chance.randrange(self.groups)}
+            self.write()
+            self.daemon.reload(Setting.read(self.config))
+            assert self.daemon.setting.config.fingerprint != before.config.fingerprint
+            return
+        good = self.config.read_text()
+        self.config.write_text(good.replace("schedule: every", "schedule: whenever", 1))
+        with pytest.raises(ConfigError, match="schedule"):
+            self.daemon.reload(Setting.read(self.config))
+        assert self.daemon.setting is before
+        self.config.write_text(good)
+
     def known(self) -> Known:
         """What the daemon knows."""
         return Known(self.daemon.groups_document(self.clock.now()), None)
@@ -99,6 +124,8 @@ class Life:
                     self.waits[name] = max(self.waits.get(name, timedelta()), succeeded - before)
                     self.lasts[name] = succeeded
         assert report.problem is None, (now, report.problem)
+        if self.wished:
+            self.reload()
 
     async def live(self, store: Store, span: timedelta) -> None:
         """One start of the daemon."""
@@ -112,6 +139,7 @@ class Life:
     async def days(self, count: int) -> None:
         """So many days: each with changes upstream, some with trouble, some with a restart or a day off."""
         self.begun = self.clock.now()
+        kinds = itertools.cycle(("good", "", "bad"))
         self.move(1.0)
         self.write()
         for day in range(count):
@@ -119,6 +147,7 @@ class Life:
                 for _ in range(2):
                     if self.chance.random() < 0.5:
                         self.trouble()
+                    self.wished = next(kinds)
                     await self.live(store, timedelta(hours=12))
                     self.move(0.02)
             if day % 10 == 7:
@@ -149,3 +178,5 @@ async def test_what_the_schedules_promise_is_kept(tmp_path: Path, days: int, gro
         assert life.waits[f"g{group}"] <= allowed, f"group g{group} was not right for {life.waits[f'g{group}']}"
     least = sum(timedelta(days=days) // life.every(group) for group in range(groups))
     assert life.runs >= least * 0.9
+    assert life.reloads.count("good") > 2
+    assert life.reloads.count("bad") > 2

@@ -341,6 +341,29 @@ async def test_who_is_not_in_the_group_is_told_which(open_place: Path, upstream:
     assert (await as_nobody(mirror, "gc")).status == 3
 
 
+async def test_the_group_reads_what_is_the_owners_alone(open_place: Path, upstream: Scripted) -> None:
+    """Blocks, pins and holds are in notes of the owner's: the socket's group sees them by the daemon, alike."""
+    mirror = Mirror(open_place, upstream.url)
+    upstream.push("app", image("app"), "1")
+    mirror.configure("{host}/app:1")
+    await mirror.sync()
+    for writing in ("snapshots pin 1", "block nowhere/app:1 --why secret"):
+        assert (await mirror.command(*writing.split())).status == 0
+    reading = [[*words, *form] for words in (("snapshots", "list"), ("block",)) for form in ((), ("--json",))]
+    expected = [await mirror.command(*words) for words in reading]
+    if os.geteuid() != 0:
+        return  # only root can be another user
+    async with held(mirror.root, mirror.config):
+        for words in reading:
+            done = await as_nobody(mirror, *words)
+            assert done.status == 3
+            assert f"{mirror.layout.state} is the mirror's user's alone; this user may not open its control" in done.err
+        os.chown(mirror.root / "control.sock", 0, NOBODY)
+        assert [await as_nobody(mirror, *words) for words in reading] == expected
+    done = await as_nobody(mirror, "block")
+    assert (done.status, "run this as the mirror's user" in done.err) == (3, True)
+
+
 async def test_an_unreachable_upstream_is_told_alike(holder: Holder, mirror: Mirror, upstream: Scripted) -> None:
     """What fails in the daemon fails with the same status here."""
     upstream.when("HEAD /v2/app/manifests/1", then=answer(401))

@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Seen:
     descriptors: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
     starts: int = 0
+    kills: int = 0
+    reloads: int = 0
 
 
 @pytest.mark.soak
@@ -72,9 +75,14 @@ async def test_twenty_minutes() -> None:
                     ended.set()
         check_tree(mirror.root)
         left = [name for name in os.listdir(mirror.root / "staging") if name not in {"trash", "quarantine"}]
+    quarter = len(seen.memory) // 4
+    sys.stdout.write(
+        f"{seen.answers} answers, {seen.starts} starts, {seen.kills} kills, {seen.reloads} reloads; memory: "
+        f"{max(seen.memory[: 2 * quarter]) >> 10} KiB in the first half, {max(seen.memory[-quarter:]) >> 10} in "
+        f"the last quarter; descriptors at most {max(seen.descriptors)}, threads {max(seen.threads)}\n"
+    )
     assert seen.wrong == []
     assert seen.answers > SECONDS
-    quarter = len(seen.memory) // 4
     assert max(seen.memory[-quarter:]) < max(seen.memory[: 2 * quarter]) + SLACK
     assert max(seen.descriptors[-quarter:]) <= max(seen.descriptors[: 2 * quarter]) + 8
     assert max(seen.threads[-quarter:]) <= max(seen.threads[: 2 * quarter]) + 4  # executors fill up one by one
@@ -130,8 +138,10 @@ async def living(mirror: Mirror, seen: Seen) -> AsyncIterator[None]:
                     look(daemon.process.pid, seen)
                     if chance.random() < 0.1:
                         daemon.process.send_signal(signal.SIGHUP)
+                        seen.reloads += 1
                 if not stopped.is_set() and chance.random() < 0.5:
                     daemon.process.kill()
+                    seen.kills += 1
                     daemon.process.wait()
 
     task = asyncio.create_task(live())

@@ -32,8 +32,10 @@ def test_systemd_takes_the_unit(tmp_path: Path, root: Path) -> None:
 
 
 def test_the_unit_that_comes_along_is_what_the_command_prints() -> None:
-    """`systemd/mirrord.service` is no second truth."""
+    """`systemd/` is no second truth."""
     assert (UNITS / "mirrord.service").read_text() == Unit().render()
+    assert (UNITS / "mirrord.sysusers.conf").read_text() == Unit().user_entry()
+    assert (UNITS / "mirrord.tmpfiles.conf").read_text() == Unit().directories()
 
 
 def test_a_root_elsewhere_is_writable_and_waited_for() -> None:

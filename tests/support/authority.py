@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +47,13 @@ class Authority:
         return context
 
 
-def make_authority(place: Path) -> Authority:
-    """Make one in an empty directory."""
+def make_authority(place: Path, names: Sequence[str] = ()) -> Authority:
+    """Make one in an empty directory; its server is 127.0.0.1, and has these names."""
+    subjects = ",".join(["subjectAltName=IP:127.0.0.1", *(f"DNS:{name}" for name in names)])
     _openssl(
         place, "req", "-x509", *_EC, "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem"
     )
-    for name, more in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
+    for name, more in (("server", subjects), ("client", "extendedKeyUsage=clientAuth")):
         _openssl(place, "req", *_EC, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         (place / f"{name}.ext").write_text(more + "\n")
         signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext")

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -23,10 +24,10 @@ class SmallProxy:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, login: str = "") -> AsyncIterator["SmallProxy"]:
-        """One on a free port of 127.0.0.1."""
+    async def running(cls, login: str = "", tls: ssl.SSLContext | None = None) -> AsyncIterator["SmallProxy"]:
+        """One on a free port of 127.0.0.1; with ``tls`` it is itself spoken to by TLS."""
         proxy = cls(login)
-        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=tls)
         proxy.port = server.sockets[0].getsockname()[1]
         async with server:
             yield proxy

@@ -2,8 +2,11 @@
 
 import asyncio
 import re
+import socket
+import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -27,6 +30,20 @@ class Scripted(Upstream):
         super().__init__(*given, **options)  # type: ignore[arg-type] # passed on as they are
         self._scenes: list[_Scene] = []
 
+    @asynccontextmanager
+    async def serving(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
+        """Serve from a socket that is open already, and outlives this: its address is known before."""
+        application = web.Application()
+        application[UPSTREAM] = self
+        application.router.add_route("*", "/{path:.*}", self._receive)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener.dup(), ssl_context=tls).start()
+            yield
+        finally:
+            await runner.cleanup()
+
     def when(self, pattern: str, *plays: Play, then: Play | None = None) -> None:
         """Answer requests whose ``METHOD /path?query`` matches by ``plays``, one each, and by ``then`` after."""
         self._scenes.insert(0, _Scene(re.compile(pattern), deque(plays), then))
@@ -47,6 +64,10 @@ class Scripted(Upstream):
     def asked(self, pattern: str) -> int:
         """How many requests had ``pattern``."""
         return sum(1 for asked in self.requests if re.search(pattern, str(asked)))
+
+
+UPSTREAM = web.AppKey("upstream", Scripted)
+"""Where a play finds who it answers for."""
 
 
 def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Play:

@@ -57,6 +57,7 @@ def status(shown: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "config_error": None,
         "public_url": None,
         "disk": disk,
+        "upstreams": {"docker.io": {"remaining": 41, "limit": 100, "window_seconds": 21_600, "seen": ago(minutes=9)}},
         "groups": {"default": {**group, **times}},
         "images": shown,
     }
@@ -84,10 +85,22 @@ def troubled(root: Path) -> ScratchTree:
     write(tree.layout, "status.json", status(shown))
     run = {"run": "a", "group": HOSTILE, "begun": ago(hours=1), "ended": ago(minutes=59), "seconds": 12.5}
     counts = {"counts": {"unchanged": 1, "failed": 2, "deferred": 1}, "failed_by_owner": {}, "snapshots": []}
+    counts["pulls_left"] = {"docker.io": 41}
     sums = {"requests": 9, "bytes_fetched": 123_456, "blobs_fetched": 2, "bytes_linked": 0, "held": None}
+    write(tree.layout, "misses.json", missed())
     problem = {"problem": {"owner": "host", "text": HOSTILE}}
     write(tree.layout, "runs.jsonl", json.dumps({**run, **counts, **sums, **problem}) + "\n")
     return tree
+
+
+def missed() -> dict[str, Any]:
+    """What clients asked for, as `mirrord misses --write` leaves it."""
+    counted = {"times": 7, "clients": 64, "clients_are_more": True, "last": ago(hours=2)}
+    misses = [
+        {"name": "redis:7", "line": "- redis:7", "note": "", "standing": "absent", **counted},
+        {"name": "app:9", "line": "", "note": f"blocked since today ({HOSTILE})", "standing": "blocked", **counted},
+    ]
+    return {"schema": "mirrord.misses/1", "written": ago(minutes=3), "since": None, "misses": misses}
 
 
 def crowded(root: Path, tags: int = 5000) -> ScratchTree:

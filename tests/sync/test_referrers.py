@@ -174,3 +174,20 @@ async def test_the_lack_of_the_api_is_remembered_between_runs(mirror: Mirror, up
     mirror.configure('{{name: "{host}/app", tags: ["?"]}}')
     await mirror.sync()
     assert upstream.asked("referrers/") <= 3  # those of the first run that were under way together
+
+
+@pytest.mark.parametrize(("pages", "read", "guesses"), [(4, 4, 0), (9, 8, 8)])
+async def test_a_very_long_list_is_not_read_for_one_tag(
+    mirror: Mirror, upstream: Scripted, pages: int, read: int, guesses: int
+) -> None:
+    """What follows one image is guessed, in four questions a digest, where the list has more pages than that."""
+    upstream.referrers, upstream.page = False, 10
+    image = images.image("x")
+    signature = images.artifact("signature", SIGNATURE)
+    upstream.push("app", image, *(f"t{number}" for number in range(pages * 10 - 1)))
+    upstream.push("app", signature, f"sha256-{image.digest.hex}.sig")
+    mirror.configure("{host}/app:t1")
+    await mirror.sync()
+    assert f"sha256-{image.digest.hex}.sig" in mirror.tags("app")
+    assert upstream.asked("GET /v2/app/tags/list") == read
+    assert upstream.asked("manifests/sha256-") == max(guesses, 1)

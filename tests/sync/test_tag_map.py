@@ -62,8 +62,8 @@ def asked(upstream: Google, method: str) -> int:
 
 
 async def test_a_noop_asks_one_list_a_repository(mirror: Mirror, upstream: Google) -> None:
-    """However many tags it has, named or chosen by a rule: ten repositories are eleven requests at most."""
-    tags = [f"v{number}" for number in range(40)]
+    """2,000 tags, named or chosen by a rule: their ten repositories are eleven requests at most."""
+    tags = [f"v{number}" for number in range(200)]
     for number in range(10):
         upstream.push(f"app{number}", images.image("x"), *tags)
     named = ", ".join(tags)
@@ -71,7 +71,7 @@ async def test_a_noop_asks_one_list_a_repository(mirror: Mirror, upstream: Googl
     await mirror.sync()
     upstream.forget_requests()
     report = await mirror.sync()
-    assert report.counts == {Status.UNCHANGED: 400}
+    assert report.counts == {Status.UNCHANGED: 2_000}
     assert len(upstream.requests) <= 11, [str(each) for each in upstream.requests[:20]]
 
 

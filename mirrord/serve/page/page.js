@@ -13,7 +13,7 @@ const MOVES = {
   config: "whoever edits this mirror's config", host: "whoever runs this mirror's host",
 };
 const STATES = ["failing", "stale", "waiting", "fresh"];
-const mirror = { status: null, runs: [], snapshots: null, repositories: null, catalog: [], problem: "" };
+const mirror = { status: null, runs: [], snapshots: null, repositories: null, misses: null, catalog: [], problem: "" };
 
 // ---- the document: text only ----
 
@@ -145,7 +145,7 @@ function lines(text) {
 }
 
 async function load() {
-  const wanted = { status: "status.json", snapshots: "snapshots.json", repositories: "repositories.json" };
+  const wanted = { status: "status.json", snapshots: "snapshots.json", repositories: "repositories.json", misses: "misses.json" };
   try {
     const [catalog, runs, ...documents] = await Promise.all([
       ask("/v2/_catalog"), ask("/status/runs.jsonl", "text"), ...Object.values(wanted).map((name) => ask("/status/" + name)),
@@ -201,8 +201,8 @@ function finder(label, query, found) {
   return { node: h("div", { class: "find" }, h("label", {}, label, input), told), look };
 }
 
-function copying(name, command) {
-  const button = h("button", { type: "button", "aria-label": "Copy the command for " + name, click: () => copy(command, button) }, "Copy");
+function copying(name, command, what = "the command for " + name) {
+  const button = h("button", { type: "button", "aria-label": clean("Copy " + what), click: () => copy(command, button) }, "Copy");
   return h("div", { class: "command" }, h("span", { class: "name" }, name), h("code", {}, command), button);
 }
 
@@ -347,7 +347,31 @@ function freshnessPage(query) {
     h("div", { class: "table", tabindex: 0, role: "region", "aria-label": "Groups" }, h("table", { "aria-label": "Groups" }, h("thead", {}, h("tr", {}, columns.map(([words, kind]) => h("th", { scope: "col", class: kind || null }, words)))), h("tbody", {}, groups))),
     h("h2", {}, "Image by image"), h("div", { class: "choices" }, buttons),
     found.length ? list.node : h("p", { class: "note" }, wanted === "all" ? "Everything is fresh." : "None is " + wanted + "."),
-  ]];
+  ], missedPart()];
+}
+
+// What clients asked for and the mirror lacks: `mirrord misses --write` counts it out of nginx's log.
+function missedPart() {
+  const told = mirror.misses;
+  if (!told || !Array.isArray(told.misses)) return null;
+  const list = rows([{ words: "Asked for" }, { words: "Times", class: "number" }, { words: "Clients", class: "number wide" }, { words: "Last", class: "wide" }], "What was asked for and is not here");
+  list.show(told.misses, (miss) => h("tr", {},
+    h("th", { scope: "row" }, h("span", { class: "text" }, miss.name), miss.note && h("div", { class: "soft text" }, miss.note), miss.line && copying("add", miss.line, "the config line for " + miss.name)),
+    h("td", { class: "number" }, whole(miss.times)), h("td", { class: "number wide" }, whole(miss.clients), miss.clients_are_more ? "+" : ""), h("td", { class: "wide" }, moment(miss.last))));
+  return [h("h2", { id: "missed" }, "Asked for and not here"),
+    told.misses.length ? [h("p", { class: "soft" }, "Counted ", moment(told.written), told.since ? [" since ", moment(told.since)] : "", ". A line goes below ", h("code", {}, "images:"), " in the config."), list.node] : h("p", { class: "note" }, "All that clients asked for is here, as counted ", moment(told.written), ".")];
+}
+
+// Of each upstream that counts pulls, what was left when each run ended that heard of it; one that is held back is red.
+function pullCharts(runs) {
+  const known = (mirror.status && mirror.status.upstreams) || {};
+  const hosts = [...new Set(runs.flatMap((run) => Object.keys(run.pulls_left || {})))].sort().slice(0, 6);
+  return hosts.map((host) => {
+    const heard = runs.filter((run) => run.pulls_left && Object.hasOwn(run.pulls_left, host));
+    const limit = Object.hasOwn(known, host) ? known[host].limit : null;
+    const points = heard.map((run) => ({ value: run.pulls_left[host], kind: run.pulls_left[host] <= 1 ? "bad" : "", words: (run.group || "command") + ", " + run.ended }));
+    return chart("Pulls left at " + host, whole(points[points.length - 1].value) + (limit === null ? "" : " of " + whole(limit)), points, (number) => whole(number));
+  });
 }
 
 function runsPage() {
@@ -359,7 +383,7 @@ function runsPage() {
   const charts = last && h("div", { class: "charts" },
     chart("Duration", duration(last.seconds), points((run) => run.seconds), duration), chart("Fetched", size(last.bytes_fetched), points((run) => run.bytes_fetched), size),
     chart("Requests", whole(last.requests), points((run) => run.requests), (number) => whole(number)),
-    chart("Failed, deferred", String(failures(last)), points(failures), String));
+    chart("Failed, deferred", String(failures(last)), points(failures), String), pullCharts(runs));
   const list = rows([{ words: "Ended" }, { words: "Group" }, { words: "Took", class: "number" }, { words: "Fetched", class: "number wide" }, { words: "Requests", class: "number wide" }, { words: "Outcome" }], "Runs");
   list.show(mirror.runs.slice().reverse(), (run) => h("tr", {}, h("th", { scope: "row" }, moment(run.ended)), h("td", {}, run.group || "command"), h("td", { class: "number" }, duration(run.seconds)),
     h("td", { class: "number wide" }, size(run.bytes_fetched)), h("td", { class: "number wide" }, whole(run.requests)),

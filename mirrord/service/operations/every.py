@@ -4,9 +4,9 @@ from typing import Final
 
 from mirrord.service.operation import Operation
 from mirrord.service.operations.collect import Collect
-from mirrord.service.operations.images import Block, Remove, Unblock
+from mirrord.service.operations.images import Block, ListBlocks, Remove, Unblock
 from mirrord.service.operations.move import Adopt, Load
-from mirrord.service.operations.snapshots import Pin, PlanRollback, Release, RollBack
+from mirrord.service.operations.snapshots import ListKept, Pin, PlanRollback, Release, RollBack
 from mirrord.service.operations.sync import Sync
 from mirrord.service.operations.verify import VerifyAndRepair
 
@@ -14,7 +14,9 @@ OPERATIONS: Final[tuple[type[Operation], ...]] = (
     Sync,
     Remove,
     Block,
+    ListBlocks,
     Unblock,
+    ListKept,
     PlanRollback,
     RollBack,
     Release,

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from mirrord.errors import ConfigError, InvalidReferenceError
 from mirrord.oci.reference import Reference
-from mirrord.service.operation import Operation, Reply, Workshop
+from mirrord.service.operation import Look, Operation, Reply, Workshop
 from mirrord.store.additions import drop_added
 from mirrord.store.blocks import parse_block, read_blocks, write_blocks
 from mirrord.store.layout import Layout
@@ -51,6 +51,17 @@ class Block(Operation):
                 "manifests": done.manifests,
             }
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListBlocks(Look):
+    """Say what is blocked: it stands in a note that is the mirror's user's alone."""
+
+    name: ClassVar[str] = "block.list"
+
+    def look(self, layout: Layout) -> Reply:
+        """Read it; blocks. Raises HostError."""
+        return Reply({"blocks": [each.document() for each in read_blocks(layout).entries]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,28 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mirrord.service.operation import Operation, Reply, Workshop
+from mirrord.service.operation import Look, Operation, Reply, Workshop
 from mirrord.store.history import find_snapshot, one_before
-from mirrord.store.hold import read_pins, release_hold, write_pins
+from mirrord.store.hold import read_hold, read_pins, release_hold, write_pins
 from mirrord.store.layout import Layout
 from mirrord.store.rollback import Rollback, plan_rollback
 from mirrord.store.tell import tell_published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRollback(Operation):
+class ListKept(Look):
+    """Say which snapshots are held and pinned: it stands in notes that are the mirror's user's alone."""
+
+    name: ClassVar[str] = "snapshots.kept"
+
+    def look(self, layout: Layout) -> Reply:
+        """Read them; blocks. Raises HostError."""
+        hold = read_hold(layout)
+        return Reply({"hold": str(hold) if hold else None, "pins": sorted(read_pins(layout))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRollback(Look):
     """Say what a rollback would change, and change nothing."""
 
     name: ClassVar[str] = "snapshots.rollback.plan"
@@ -22,13 +34,8 @@ class PlanRollback(Operation):
     repository: str | None = None
     """None is everything."""
 
-    async def perform(self, workshop: Workshop) -> Reply:
-        """Look. Raises ConfigError, HostError."""
-        layout = workshop.store.layout
-        return await workshop.store.run(lambda: self.look(layout))
-
     def look(self, layout: Layout) -> Reply:
-        """As `perform`, for who needs no lock; blocks."""
+        """Compare what is served with the target; blocks. Raises ConfigError, HostError."""
         plan = self.plan(layout)
         return Reply({"target": plan.target.name, "changes": [each.document() for each in plan.changes]})
 

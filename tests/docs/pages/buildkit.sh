@@ -1,0 +1,3 @@
+a_front
+mirrord clients buildkit --write DIR >/dev/null
+cp DIR/buildkit/buildkitd.toml .

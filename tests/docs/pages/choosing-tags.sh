@@ -1,0 +1,1 @@
+a_config mirrord.yaml

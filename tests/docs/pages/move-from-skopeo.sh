@@ -1,0 +1,5 @@
+cat >sync.yml <<END
+docker.io:
+  images:
+    alpine: ["3.20"]
+END

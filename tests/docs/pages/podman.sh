@@ -1,0 +1,3 @@
+a_front
+mkdir -p /var/lib/containers
+mount -t tmpfs tmpfs /var/lib/containers

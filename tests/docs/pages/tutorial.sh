@@ -1,0 +1,2 @@
+# In a clone.
+cd "$PROJECT"
