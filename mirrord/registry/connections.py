@@ -88,8 +88,9 @@ def _unmet(error: Exception, attempt: Attempt) -> tuple[str, bool] | None:
         case aiohttp.ClientProxyConnectionError():
             found = f"is behind {attempt.proxy}, which can't be connected to: {_reason(error.os_error)}", False
         case aiohttp.ClientConnectorDNSError():
-            whose = f"is behind {attempt.proxy}, which" if attempt.proxy else ""
-            text = f"{whose} has no address: {_reason(error.os_error)}; check its name and the DNS here".lstrip()
+            whose = f"is behind {attempt.proxy}, which has" if attempt.proxy else "has"
+            asked = "" if attempt.proxy or error.host in str(attempt) else f" as {error.host}"
+            text = f"{whose} no address{asked}: {_reason(error.os_error)}; check its name and the DNS here"
             found = text, error.os_error.errno == socket.EAI_NONAME
         case aiohttp.ConnectionTimeoutError():
             found = f"did not accept a connection within {limits.connect_timeout:g} s (limits.connect_timeout)", False

@@ -35,6 +35,7 @@ def heavy(warm: Warm, tmp_path: Path) -> Iterator[Ground]:
             ("{host}/small:1", "{host}/large:1"),
         ),
         b"",
+        b"",
         frozenset(),
     )
     upstream = Paced()

@@ -62,7 +62,7 @@ def ticking(warm: Warm, tmp_path: Path) -> Iterator[Ground]:
     before, after = (State((kept, ("moving", image(seed), ("1",))), wanted) for seed in ("before", "after"))
     upstream = Paced()
     with upstream.in_background():
-        world = World(before, after, b"", frozenset())
+        world = World(before, after, b"", b"", frozenset())
         ground = Ground(Mirror(tmp_path, upstream.url, "{attempts: 1, concurrency: 1}"), upstream, warm, world)
         ground.prepare()
         ground.mirror.config.write_text(f"publish_every: 1s\n{ground.mirror.config.read_text()}")

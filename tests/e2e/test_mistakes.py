@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.disk import LET_GO
 from support.mirror import HOST, Finished, Mirror
 from support.ordinary import run_ordinary
 from support.programs import program
@@ -204,7 +205,8 @@ async def _no_nginx(stage: Stage) -> Finished:
     stage.mirror.configure("{host}/app:1")
     await stage.mirror.sync()
     nginx = program("nginx", "nginx-light")
-    hidden = f"mount --bind /dev/null {nginx} && exec {sys.executable} -m mirrord doctor --config {stage.mirror.config}"
+    doctor = f"{sys.executable} -m mirrord doctor --config {stage.mirror.config}"
+    hidden = f"{LET_GO}; mount --bind /dev/null {nginx} && exec {doctor}"
     command = [program("unshare", "util-linux"), "--mount", "sh", "-c", hidden]
     done = await asyncio.to_thread(
         subprocess.run, command, cwd=stage.mirror.place, capture_output=True, text=True, check=False, timeout=60

@@ -76,7 +76,7 @@ p.wait()"""
     words = r"no answer for r\.test within 10 s.*echo r\.test \| docker-credential-x get"
     with pytest.raises(ConfigError, match=words):
         run_virtually(ask_helper(KEY, Helper("x", "r.test")))
-    if child.exists():
+    if child.exists() and child.read_text():
         state = Path(f"/proc/{child.read_text()}/stat")
         assert not state.exists() or state.read_text().split()[2] == "Z"
 

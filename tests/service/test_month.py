@@ -165,7 +165,7 @@ async def test_what_the_schedules_promise_is_kept(tmp_path: Path, days: int, gro
     life.world.down.clear()
     life.world.throttled.clear()
     async with open_store(tmp_path / "root", command="test", threads=2, reserve=Reserve(size=0)) as store:
-        await life.live(store, timedelta(days=3))
+        await life.live(store, timedelta(days=5))
     check_tree(tmp_path / "root")
     tree, status = Tree(store.layout), read_status(store.layout)
     for _, name, tag in life.names():

@@ -190,8 +190,8 @@ class Ground:
         self.upstream.repositories.clear()
         for repository, built, tags in state.images:
             self.upstream.push(repository, built, *tags)
-        if self.world.big:
-            self.upstream.when(f"GET .*{Digest.of(self.world.big)}", then=self.upstream.in_pieces(self.world.big))
+        for content in filter(None, (self.world.big, self.world.lesser)):
+            self.upstream.when(f"GET .*{Digest.of(content)}", then=self.upstream.in_pieces(content))
         self.mirror.configure(*state.wanted)
 
     def _command(self) -> tuple[str, ...]:

@@ -27,6 +27,10 @@ def _require_root() -> None:
         pytest.fail("this test mounts filesystems: run it as root")
 
 
+LET_GO = """awk '$1 ~ "^/dev/loop" {print $2}' /proc/self/mounts | xargs --no-run-if-empty umount --lazy"""
+"""For the beginning of who has a copy of all mounts: to let go of those that tests beside it made, and will unmount."""
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
     """An ext4 in a file, mounted at ``point``."""
@@ -57,8 +61,12 @@ class Disk:
         _do("mount", "-o", "loop", str(self.image), str(self.point))
 
     def unmount(self) -> None:
-        """Unmount it, once those that used it are gone."""
+        """Unmount it, once those that used it are gone: also a mount namespace that was copied meanwhile."""
         _unmount(self.point)
+        end = time.monotonic() + _PATIENCE
+        while subprocess.run(["losetup", "-j", str(self.image)], capture_output=True, check=True).stdout:
+            assert time.monotonic() < end, f"{self.point} stays mounted in another mount namespace"
+            time.sleep(0.01)
 
     def sync(self) -> None:
         """Make durable what is there."""

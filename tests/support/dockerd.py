@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from support.disk import LET_GO
 from support.programs import program
 
 _PATIENCE = 30.0
@@ -73,7 +74,7 @@ def dockerd(place: Path, written: Path) -> Iterator[Dockerd]:
     shutil.copytree(written, own)
     # a mount that only this process sees: it looks for its configuration, and leaves a key, in /etc/docker alone
     command: list[str | Path] = [program("unshare", "util-linux"), "--mount", "sh", "-c"]
-    command += ['mount --bind "$0" /etc/docker && exec "$@"', own, program("dockerd", "docker.io")]
+    command += [f'{LET_GO}; mount --bind "$0" /etc/docker && exec "$@"', own, program("dockerd", "docker.io")]
     command += ["--data-root", place / "data", "--exec-root", place / "exec", "--pidfile", place / "d.pid"]
     command += ["--host", f"unix://{api}", "--iptables=false", "--ip6tables=false", "--bridge=none"]
     command += ["--storage-driver=vfs"]

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.disk import LET_GO
 from support.programs import program
 
 _ENTER = r"""
 set -euo pipefail
 place=$1; shift
+@LET_GO@
 mount -t overlay overlay -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/root"
 cd "$place/root"
 mount -t proc proc proc
@@ -22,7 +24,7 @@ mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs var/tmp
 ip link set lo up
 exec chroot "$place/root" "$@"
-"""
+""".replace("@LET_GO@", LET_GO)
 """What happens in the new namespaces before anything else: the host's root below, and whatever is written above it."""
 
 

@@ -17,6 +17,7 @@ from mirrord.demo.images import (
 from mirrord.oci.manifest import parse_manifest
 
 BIG = (3 << 20) + 4096
+LESSER = 1 << 20
 """Bytes of a layer that is streamed into a partial, in several writes."""
 MANY = 12
 """Small layers of one image: more than are made durable one by one, when they come as one batch."""
@@ -39,18 +40,20 @@ class World:
     before: State
     after: State
     big: bytes = field(repr=False)
-    """A new layer that is streamed."""
+    """A new layer that a worker reads from its socket."""
+    lesser: bytes = field(repr=False)
+    """A new layer that comes through aiohttp."""
     many: frozenset[str]
     """Digests of the small blobs of one new image."""
 
     @classmethod
     def of(cls, seed: str) -> "World":
         """A world of fresh content: the run adds, changes and removes images of every kind."""
-        shared, big = layer(f"{seed} shared"), layer(f"{seed} big", BIG)
+        shared, big, lesser = layer(f"{seed} shared"), layer(f"{seed} big", BIG), layer(f"{seed} lesser", LESSER)
         old = index(image(f"{seed} old"), image(f"{seed} old", platform=ARM64))
         new = index(
             image(f"{seed} new", layers=(shared, big)),
-            image(f"{seed} new", layers=(shared, layer(f"{seed} arm")), platform=ARM64),
+            image(f"{seed} new", layers=(shared, lesser), platform=ARM64),
         )
         many = image(f"{seed} many", layers=[layer(f"{seed} {number}", 100 + number) for number in range(MANY)])
         tool = image(f"{seed} tool")
@@ -102,9 +105,10 @@ class World:
                 ),
             ),
             big.content,
+            lesser.content,
             frozenset(str(blob.digest) for blob in many.manifest.blobs),
         )
 
     def first(self) -> "World":
         """The same, but that there is no root before, and the run makes the earlier state of it."""
-        return World(State((), ()), self.before, b"", frozenset())
+        return World(State((), ()), self.before, b"", b"", frozenset())

@@ -24,9 +24,9 @@ from mirrord.store.layout import Layout
 from mirrord.store.tree import HeldManifest
 
 _VERSION: Final = re.compile(r"nginx/([0-9]+(?:\.[0-9]+)*)")
-_USER: Final = re.compile(r"^\s*user\s+([A-Za-z0-9_.-]+)", re.MULTILINE)
+_USER: Final = re.compile(r"^[ \t]*user[ \t]+([A-Za-z0-9_.-]+)", re.MULTILINE)
 _MADE_BY: Final = "# Made by: mirrord nginx"
-_ROOT: Final = re.compile(r'^\s*root "([^"]+)";', re.MULTILINE)
+_ROOT: Final = re.compile(r'^[ \t]*root "([^"]+)";', re.MULTILINE)
 _MAX_FILE: Final = 4 << 20
 _MAX_FILES: Final = 2000
 _PATIENCE: Final = 10.0
