@@ -1,4 +1,4 @@
-"""What `--help` ends with: a few lines to type for each command, the likeliest first. A test parses every one."""
+"""What `--help` shows first: a few lines to type for each command, the likeliest on top. A test parses every one."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -60,7 +60,9 @@ def lines_of(command: str) -> tuple[str, ...]:
     return _EXAMPLES.get(command, ())
 
 
-def epilog_of(command: str) -> str | None:
-    """The same as `--help` shows them; None where there are none."""
+def help_of(command: str, words: str) -> str:
+    """What `--help` says of a command: the first of its ``words``, its examples, and the rest."""
+    first, _, rest = words.partition("\n\n")
     found = lines_of(command)
-    return "\n\n".join(["[bold]Examples[/bold]", *found]) if found else None
+    examples = "\n\n".join(["[bold]Examples[/bold]", *found]) if found else ""
+    return "\n\n".join(filter(None, (first, examples, rest)))

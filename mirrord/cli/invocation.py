@@ -11,7 +11,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, Self
 
 import typer
 
-from mirrord.cli.examples import epilog_of
+from mirrord.cli.examples import help_of
 
 P = ParamSpec("P")
 
@@ -106,8 +106,8 @@ def command(
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         words = name or function.__name__.replace("_", "-")
         group = app.info.name or ""
-        epilog = epilog_of(words if group == "mirrord" else f"{group} {words}")
-        app.command(name, epilog=epilog, **settings)(run)
+        told = help_of(words if group == "mirrord" else f"{group} {words}", inspect.getdoc(function) or "")
+        app.command(name, help=told, **settings)(run)
         return function
 
     return register

@@ -1,4 +1,4 @@
-"""`--help` of every command: it ends with examples, and each of them is a command line that is understood."""
+"""`--help` of every command: its examples come first, and each of them is a command line that is understood."""
 
 import importlib
 import shlex
@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from mirrord.cli.app import _FAMILIES, app
-from mirrord.cli.examples import epilog_of, lines_of
+from mirrord.cli.examples import lines_of
 
 
 def commands() -> Iterator[str]:
@@ -42,8 +42,7 @@ def _find(words: list[str]) -> tuple[Any, list[str]]:
 def test_every_command_shows_examples_that_are_understood(name: str) -> None:
     """A newcomer copies a line: there is one, of this command, and each of its options and arguments is known."""
     command, _ = _find(name.split())
-    assert command.epilog == epilog_of(name)
-    assert command.epilog
+    assert command.help.split("\n\n")[1] == "[bold]Examples[/bold]"
     assert any(f"mirrord {name}" in line for line in lines_of(name))
     for line in lines_of(name):
         typed = line.partition(" > ")[0].split(" | ")[-1].split("mirrord ", 1)[1].removeprefix("mirrord ")

@@ -5,9 +5,11 @@ The planner, the schedule, the store and the publications are the real ones; onl
 
 import itertools
 import random
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,8 @@ class Life:
     groups: int
     images: int
     """Of a group."""
+    setting: Setting | None = None
+    """What the config's file says, as the last daemon had it."""
     runs: int = 0
     lasts: dict[str, datetime] = field(default_factory=dict)
     """When each group last ran with every image of it right."""
@@ -129,12 +133,15 @@ class Life:
 
     async def live(self, store: Store, span: timedelta) -> None:
         """One start of the daemon."""
-        setting = Setting.read(self.config)
-        self.daemon = Daemon(store, setting, self.clock, self, lambda config: SimulatedUpstreams(self.world, config))
+        if self.setting is None:
+            self.setting = Setting.read(self.config)
+        upstreams = partial(SimulatedUpstreams, self.world)
+        self.daemon = Daemon(store, self.setting, self.clock, self, upstreams)
         self.clock.end = self.clock.now() + span
         self.clock.is_busy = lambda: bool(self.daemon.running) or self.daemon.is_tidying
         self.clock.ended = self.daemon.stop
         await self.daemon.run()
+        self.setting = self.daemon.setting
 
     async def days(self, count: int) -> None:
         """So many days: each with changes upstream, some with trouble, some with a restart or a day off."""
@@ -145,7 +152,7 @@ class Life:
         for day in range(count):
             async with open_store(self.place / "root", command="test", threads=2, reserve=Reserve(size=0)) as store:
                 for _ in range(2):
-                    if self.chance.random() < 0.5:
+                    if self.chance.random() < 0.3:
                         self.trouble()
                     self.wished = next(kinds)
                     await self.live(store, timedelta(hours=12))
@@ -154,19 +161,26 @@ class Life:
                 self.clock.time += timedelta(hours=self.chance.randrange(1, 6))  # the host was off
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A directory in memory: a month of publications would else wait for a disk, which is not what is looked at."""
+    with tempfile.TemporaryDirectory(prefix="mirrord-", dir="/dev/shm") as place:
+        yield Path(place)
+
+
 @pytest.mark.parametrize(("days", "groups", "images"), [(5, 8, 20), pytest.param(30, 40, 50, marks=pytest.mark.soak)])
-async def test_what_the_schedules_promise_is_kept(tmp_path: Path, days: int, groups: int, images: int) -> None:
+async def test_what_the_schedules_promise_is_kept(memory: Path, days: int, groups: int, images: int) -> None:
     """No group waits longer for a run with all of it right than its schedule, its trouble and a try or two explain."""
     events.configure("error")
     clock = VirtualClock()
     chance = random.Random(days)  # noqa: S311 - the same days each time
-    life = Life(tmp_path, clock, World(clock.now), chance, groups, images)
+    life = Life(memory, clock, World(clock.now), chance, groups, images)
     await life.days(days)
     life.world.down.clear()
     life.world.throttled.clear()
-    async with open_store(tmp_path / "root", command="test", threads=2, reserve=Reserve(size=0)) as store:
+    async with open_store(memory / "root", command="test", threads=2, reserve=Reserve(size=0)) as store:
         await life.live(store, timedelta(days=5))
-    check_tree(tmp_path / "root")
+    check_tree(memory / "root")
     tree, status = Tree(store.layout), read_status(store.layout)
     for _, name, tag in life.names():
         found = tree.by_tag(name, tag)
