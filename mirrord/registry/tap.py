@@ -15,8 +15,8 @@ from aiohttp import ClientPayloadError, ClientResponse
 
 LEAST = 2 << 20
 """Bytes still to come that make it worth while: its connection can't be used again afterwards."""
-_ENOUGH = 256 << 10
-"""Bytes that have to be there before anyone is woken: fewer would cost more to fetch than to hash."""
+_ENOUGH = 64 << 10
+"""Bytes that have to be there before anyone is woken. More would clamp the window that the kernel begins with."""
 DRAUGHT, SIP = 8 << 20, 256 << 10
 """Bytes that a worker takes in one call, and where a pace has to be kept."""
 _LINGER = 0.002
