@@ -151,9 +151,12 @@ def schema(document: str, title: str) -> str:
 def main() -> None:
     """Write the pages, or compare them."""
     sys.path.insert(0, str(ROOT))
+    from commands import commands_page
+
     is_check = sys.argv[1:] == ["--check"]
     wrong = []
     for name, content in (
+        ("commands.md", commands_page()),
         ("events.md", events_page()),
         ("metrics.md", metrics_page()),
         ("status.schema.json", schema("status", "status.json of a mirror")),

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from mirrord.cli.helping import Group
 from mirrord.cli.invocation import globals_
 from mirrord.errors import ConfigError, HostError, MirrordError
 
@@ -14,6 +15,7 @@ FOUND, WRONG, HOST = 1, 2, 3
 
 app = typer.Typer(
     name="mirrord",
+    cls=Group,
     help="Keep a chosen set of container images fresh and verified, as plain files that nginx serves as a registry.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -17,7 +17,7 @@ def block(
     invocation: Invocation,
     *,
     what: Annotated[str | None, typer.Argument(metavar="[IMAGE|DIGEST]", help="None: list the blocks.")] = None,
-    why: Annotated[str, typer.Option("--why", help="The reason, for whoever looks later.")] = "",
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for whoever looks later.")] = "",
 ) -> None:
     """Take an image or a digest out of what is served at once, and keep it out; without one, list what is blocked.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirrord.cli.app import FOUND, app
+from mirrord.cli.helping import Group
 from mirrord.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 _WIDEST = 48
 """Columns that the names of a table take at most."""
 
-config_app = typer.Typer(name="config", help="Show the config that is in force, or its schema.", no_args_is_help=True)
+config_app = typer.Typer(
+    name="config", cls=Group, help="Show the config that is in force, or its schema.", no_args_is_help=True
+)
 app.add_typer(config_app)
 
 

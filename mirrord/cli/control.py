@@ -37,7 +37,7 @@ def trigger(
     invocation: Invocation,
     *,
     what: Annotated[
-        str | None, typer.Argument(metavar="[GROUP|IMAGE]", help="The group of an image; none: all groups.")
+        str | None, typer.Argument(metavar="[GROUP|IMAGE]", help="A group, or the one an image is in. None: all.")
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the runs have ended.")] = False,
 ) -> None:

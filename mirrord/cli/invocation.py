@@ -12,6 +12,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, Self
 import typer
 
 from mirrord.cli.examples import help_of
+from mirrord.cli.helping import Command
 
 P = ParamSpec("P")
 
@@ -27,8 +28,13 @@ RootOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.", rich_help_panel=GLOBAL)
 ]
-VerboseOption = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.", rich_help_panel=GLOBAL)]
-QuietOption = Annotated[int, typer.Option("--quiet", "-q", count=True, help="Say less.", rich_help_panel=GLOBAL)]
+VerboseOption = Annotated[
+    int,
+    typer.Option("--verbose", "-v", count=True, help="Say more.", show_default=False, rich_help_panel=GLOBAL),
+]
+QuietOption = Annotated[
+    int, typer.Option("--quiet", "-q", count=True, help="Say less.", show_default=False, rich_help_panel=GLOBAL)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def command(
         words = name or function.__name__.replace("_", "-")
         group = app.info.name or ""
         told = help_of(words if group == "mirrord" else f"{group} {words}", inspect.getdoc(function) or "")
-        app.command(name, help=told, **settings)(run)
+        app.command(name, cls=Command, help=told, **settings)(run)
         return function
 
     return register

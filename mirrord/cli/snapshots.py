@@ -7,6 +7,7 @@ import typer
 
 from mirrord.cli import completing
 from mirrord.cli.app import app
+from mirrord.cli.helping import Group
 from mirrord.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
     from mirrord.store.layout import Layout
 
-group = typer.Typer(name="snapshots", help="List publications, compare them, go back to one.", no_args_is_help=True)
+group = typer.Typer(
+    name="snapshots", cls=Group, help="List publications, compare them, go back to one.", no_args_is_help=True
+)
 app.add_typer(group)
 
 _SHOWN = 100

@@ -24,7 +24,9 @@ class Printed(StrEnum):
 def systemd(
     invocation: Invocation,
     *,
-    user: Annotated[str, typer.Option("--user", help="The user that the daemon runs as, and its group.")] = "mirrord",
+    user: Annotated[
+        str, typer.Option("--user", metavar="NAME", help="The user that the daemon runs as, and its group.")
+    ] = "mirrord",
     part: Annotated[
         Printed,
         typer.Option(

@@ -49,3 +49,12 @@ def test_every_command_shows_examples_that_are_understood(name: str) -> None:
         found, arguments = _find(shlex.split(typed))
         assert not hasattr(found, "commands"), line
         found.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("name", ["sync", "snapshots", "snapshots rollback", ""])
+def test_switches_show_no_type(name: str) -> None:
+    """Nobody is made to think that `--dry-run` wants a value: types of the code are shown nowhere."""
+    command, _ = _find(name.split())
+    with command.make_context(name, [], resilient_parsing=True) as context:
+        shown = {param.display_type_rich(context) for param in command.get_params(context)}
+    assert not {each for each in shown if each and "<" in each}
