@@ -140,33 +140,34 @@ class Transport:
         Raises the error for one that has another status than was expected.
         """
         endpoint, visit = door.endpoint, await door.auth.visit(ask.repository.path)
-        hop = Hop(peer.ways[endpoint], endpoint.url(ask.url_path, ask.query), str(ask), ask.method)
-        redirects, refusals, at_home = 0, 0, not ask.elsewhere
+        url, headers = endpoint.url(ask.url_path, ask.query), {**ask.headers, **visit.headers}
         if ask.elsewhere:
-            hop = replace(hop, url=await redirect_target(ask.elsewhere, hop.url, ask, endpoint))
-        headers = {**ask.headers, **visit.headers} if at_home else dict(ask.headers)
+            url, headers = await redirect_target(ask.elsewhere, url, ask, endpoint), dict(ask.headers)
+        hop = Hop(peer.ways[endpoint], url, str(ask), ask.method, headers, is_at_home=not ask.elsewhere)
+        redirects, refusals = 0, 0
         while True:
-            hop = replace(hop, headers=headers, is_at_home=at_home)
             response = await self.wire.send(hop)
             is_kept = False
             try:
-                if at_home:
+                if hop.is_at_home:
                     self._note(peer, door, response)
-                if at_home and visit.is_refused(response.status) and refusals < MAX_REFUSALS:
+                if hop.is_at_home and visit.is_refused(response.status) and refusals < MAX_REFUSALS:
                     refusals += 1
                     if not await visit.renew(parse_challenges(response.headers.getall("WWW-Authenticate", []))):
                         raise await self._failure(door, ask, response, hop, None)
-                    headers = {**ask.headers, **visit.headers}
+                    hop = replace(hop, headers={**ask.headers, **visit.headers})
                 elif response.status in _REDIRECTS and response.status not in ask.expected:
                     redirects += 1
-                    hop = replace(hop, url=await self._target(redirects, response, hop, ask, endpoint))
-                    at_home = at_home and same_origin(hop.url, endpoint.origin)
-                    headers = headers if at_home else dict(ask.headers)
+                    url = await self._target(redirects, response, hop, ask, endpoint)
+                    if hop.is_at_home and same_origin(url, endpoint.origin):
+                        hop = replace(hop, url=url)
+                    else:
+                        hop = replace(hop, url=url, headers=ask.headers, is_at_home=False)
                 elif response.status in ask.expected:
                     is_kept = True
                     return Answer(response, hop)
                 else:
-                    raise await self._failure(door, ask, response, hop, None if at_home else hop.url.origin())
+                    raise await self._failure(door, ask, response, hop, None if hop.is_at_home else hop.url.origin())
                 await self._drain(response, hop)
             finally:
                 if not is_kept:
