@@ -4,9 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.packages import copied, packaged
+from support.debian import RELEASE
 from support.programs import program
 from support.sandbox import Sandbox
+
+from mirrord import __version__
 
 STEPS = r"""
 rm -f /etc/resolv.conf
@@ -46,9 +48,8 @@ USERS = {f"etc/{name}{end}" for name in ("passwd", "group", "shadow", "gshadow")
 }
 
 
-def test_it_is_installed_started_and_purged(tmp_path: Path) -> None:
+def test_it_is_installed_started_and_purged(deb: Path) -> None:
     """In a copy of this host: it runs as a user of its own, and a purge leaves nothing but the mirror and its user."""
-    deb = packaged(copied(tmp_path / "checkout"), "deb")
     with Sandbox.made() as sandbox:
         done = sandbox.run(STEPS.format(deb=deb))
         left = {
@@ -64,27 +65,27 @@ def test_it_is_installed_started_and_purged(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_it_is_all_that_a_fresh_debian_needs(tmp_path: Path) -> None:
+def test_it_is_all_that_a_fresh_debian_needs(deb: Path) -> None:
     """In a Debian that has nothing but apt: its dependencies are enough, and it is taken away again."""
-    deb = packaged(copied(tmp_path / "checkout"), "deb")
-    root = tmp_path / "root"
-    steps = f"apt-get install -y {Path(deb).name}; mirrord --version; mirrord check --config /etc/mirrord/mirrord.yaml"
+    steps = [
+        f"apt-get install --yes --no-install-recommends /tmp/{deb.name}",
+        "mirrord --version",
+        "mirrord check",
+        "runuser --user mirrord -- mirrord images",
+        "apt-get purge --yes mirrord",
+        "test -e /var/lib/mirrord/root.json",
+        "test ! -e /usr/lib/mirrord",
+        "test ! -e /etc/mirrord",
+    ]
+    hooks = [f"copy-in {deb} /tmp", *(f'chroot "$1" {step}' for step in steps)]
+    options = ["--quiet", "--variant=apt", "--format=null", *(f"--customize-hook={each}" for each in hooks)]
     done = subprocess.run(
-        [
-            program("mmdebstrap", "mmdebstrap"),
-            "--quiet",
-            "--variant=apt",
-            f"--customize-hook=copy-in {deb} /tmp",
-            f'--customize-hook=chroot "$1" sh -ec "cd /tmp && {steps.replace("install -y ", "install -y ./")}"',
-            '--customize-hook=chroot "$1" apt-get purge -y mirrord',
-            "bookworm",
-            root,
-        ],
-        capture_output=True,
+        [program("mmdebstrap", "mmdebstrap"), *options, RELEASE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "mirrord 0" in done.stdout
-    assert not (root / "usr/lib/mirrord").exists()
-    assert not (root / "etc/mirrord").exists()
+    assert done.returncode == 0, done.stdout
+    assert f"\nmirrord {__version__}\n" in done.stdout
+    assert "/etc/mirrord/mirrord.yaml is valid" in done.stdout

@@ -34,6 +34,16 @@ def test_the_version_comes_from_the_tag(tmp_path: Path) -> None:
     assert packaged(checkout, "version").startswith("1.9.10.dev1+g")
 
 
+def test_what_fails_within_a_build_ends_it(tmp_path: Path) -> None:
+    """Where git can't say a version, nothing is built under a wrong one."""
+    checkout = copied(tmp_path / "checkout")
+    git(checkout, "init", "--quiet")
+    done = subprocess.run([checkout / "scripts" / "package", "wheel"], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "fatal" in done.stderr
+    assert not (checkout / "dist").exists()
+
+
 def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
     """Templates, the page and the rest come along, and nothing of the tests."""
     wheel = packaged(copied(tmp_path / "checkout"), "wheel")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import linear_regression
 
 import aiohttp
 import pytest
@@ -24,23 +26,46 @@ from mirrord.demo.images import ARM64, BuiltImage, image, index, layer
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import ACCEPT
 from mirrord.serve.nginx import NginxSite
+from mirrord.sync.status import RUNS_KEPT
 
 SECONDS = float(os.environ.get("MIRRORD_SOAK_SECONDS", "1200"))
 GROUPS, IMAGES, READERS = 4, 6, 3
-SLACK = 24 << 20
-"""Bytes that a daemon's memory may be above what it was after a quarter of the time."""
+LAST = 0.5
+"""Share of the time that the last daemon lives: growth shows in a long life alone."""
+SLOPE = 512 << 10
+"""Bytes a minute by which its memory may grow: 48 runs a minute end in that time."""
+
+
+@dataclass
+class Life:
+    """What one daemon took, once a second."""
+
+    memory: list[int] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+
+    def look(self, pid: int) -> None:
+        """Take note of how much it takes now."""
+        status = Path(f"/proc/{pid}/status").read_text()
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        self.memory.append(int(fields["VmRSS"].split()[0]) << 10)
+        self.threads.append(int(fields["Threads"]))
+        self.descriptors.append(len(os.listdir(f"/proc/{pid}/fd")))
+
+    @property
+    def slope(self) -> float:
+        """Bytes a minute by which memory grew in the later two thirds, by least squares."""
+        later = self.memory[len(self.memory) // 3 :]
+        return linear_regression(range(len(later)), later).slope * 60
 
 
 @dataclass
 class Seen:
-    """What readers and the look at the process came to."""
+    """What readers and the looks at the processes came to."""
 
     answers: int = 0
     wrong: list[str] = field(default_factory=list)
-    memory: list[int] = field(default_factory=list)
-    descriptors: list[int] = field(default_factory=list)
-    threads: list[int] = field(default_factory=list)
-    starts: int = 0
+    lives: list[Life] = field(default_factory=list)
     kills: int = 0
     reloads: int = 0
 
@@ -75,19 +100,21 @@ async def test_twenty_minutes() -> None:
                     ended.set()
         check_tree(mirror.root)
         left = [name for name in os.listdir(mirror.root / "staging") if name not in {"trash", "quarantine"}]
-    quarter = len(seen.memory) // 4
+    life = seen.lives[-1]
+    third = len(life.memory) // 3
     sys.stdout.write(
-        f"{seen.answers} answers, {seen.starts} starts, {seen.kills} kills, {seen.reloads} reloads; memory: "
-        f"{max(seen.memory[: 2 * quarter]) >> 10} KiB in the first half, {max(seen.memory[-quarter:]) >> 10} in "
-        f"the last quarter; descriptors at most {max(seen.descriptors)}, threads {max(seen.threads)}\n"
+        f"{seen.answers} answers, {len(seen.lives)} starts, {seen.kills} kills, {seen.reloads} reloads; in the last "
+        f"life, of {len(life.memory)} s, memory was {max(life.memory) >> 10} KiB at most and grew by "
+        f"{life.slope / 1024:.0f} KiB a minute; descriptors at most {max(life.descriptors)}, threads "
+        f"{max(life.threads)}\n"
     )
     assert seen.wrong == []
     assert seen.answers > SECONDS
-    assert max(seen.memory[-quarter:]) < max(seen.memory[: 2 * quarter]) + SLACK
-    assert max(seen.descriptors[-quarter:]) <= max(seen.descriptors[: 2 * quarter]) + 8
-    assert max(seen.threads[-quarter:]) <= max(seen.threads[: 2 * quarter]) + 4  # executors fill up one by one
+    assert life.slope < SLOPE
+    assert max(life.descriptors[-third:]) <= max(life.descriptors[: 2 * third]) + 8
+    assert max(life.threads[-third:]) <= max(life.threads[: 2 * third]) + 4  # executors fill up one by one
     assert len(left) <= GROUPS
-    assert seen.starts > 2
+    assert len(seen.lives) > 2
 
 
 def move(
@@ -128,14 +155,16 @@ async def living(mirror: Mirror, seen: Seen) -> AsyncIterator[None]:
     chance = random.Random(7)  # noqa: S311 - likewise
 
     async def live() -> None:
+        clock = asyncio.get_running_loop().time
+        last = clock() + SECONDS * (1 - LAST)
         while not stopped.is_set():
-            seen.starts += 1
+            fill_history(mirror)
+            seen.lives.append(life := Life())
             async with Daemon.of(mirror) as daemon:
-                lifetime = chance.uniform(20, 90)
-                began = asyncio.get_running_loop().time()
-                while not stopped.is_set() and asyncio.get_running_loop().time() - began < lifetime:
+                ends = clock() + chance.uniform(20, 90) if clock() < last else math.inf
+                while not stopped.is_set() and clock() < ends:
                     await asyncio.sleep(1)
-                    look(daemon.process.pid, seen)
+                    life.look(daemon.process.pid)
                     if chance.random() < 0.1:
                         daemon.process.send_signal(signal.SIGHUP)
                         seen.reloads += 1
@@ -152,13 +181,12 @@ async def living(mirror: Mirror, seen: Seen) -> AsyncIterator[None]:
         await task
 
 
-def look(pid: int, seen: Seen) -> None:
-    """How much a process takes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    seen.memory.append(int(fields["VmRSS"].split()[0]) << 10)
-    seen.threads.append(int(fields["Threads"]))
-    seen.descriptors.append(len(os.listdir(f"/proc/{pid}/fd")))
+def fill_history(mirror: Mirror) -> None:
+    """As many lines as are kept: until then, which takes hours, what is written after each run grows by a line."""
+    runs = mirror.root / "status" / "runs.jsonl"
+    if runs.exists():
+        lines = runs.read_bytes().splitlines(keepends=True)
+        runs.write_bytes(b"".join((lines * (RUNS_KEPT // len(lines) + 1))[:RUNS_KEPT]))
 
 
 async def read(url: str, mirror: Mirror, seen: Seen, ended: asyncio.Event) -> None:

@@ -23,7 +23,10 @@ mount --rbind /sys sys
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs var/tmp
 ip link set lo up
-exec chroot "$place/root" "$@"
+# Not chroot: what enters a namespace later (podman exec) would find itself in the host's root.
+pivot_root . mnt
+umount --lazy /mnt
+exec "$@"
 """.replace("@LET_GO@", LET_GO)
 """What happens in the new namespaces before anything else: the host's root below, and whatever is written above it."""
 
