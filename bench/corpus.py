@@ -1,8 +1,8 @@
 """The corpora: well-formed images of random bytes, pushed once to a registry. Run as `python -m bench.corpus URL NAME`.
 
-*big* is few large layers, of which two are in every image; *tags* and *many* are many small images; *shared* is many
-repositories that share most of their layers; *index* has images for eight platforms, each with its attestation, and
-signed; *huge* and *layer* are one large layer.
+*big* is few large layers, of which two are in every image, and *big-far* fewer of them; *tags* and *many* are many
+small images; *shared* is many repositories that share most of their layers; *index* has images for eight platforms,
+each with its attestation, and signed; *huge* and *layer* are one large layer.
 Prints what was pushed as JSON.
 """
 
@@ -59,6 +59,8 @@ _PIECE = 64 << 20
 SHAPES: Mapping[str, Shape] = {
     "big": Shape(repositories=10, tags=2, layer=16 << 20, own=3, shared=2),
     "big-quick": Shape(repositories=4, tags=2, layer=4 << 20, own=3, shared=2),
+    "big-far": Shape(repositories=2, tags=2, layer=16 << 20, own=3, shared=2),
+    "big-far-quick": Shape(repositories=1, tags=2, layer=4 << 20, own=3, shared=2),
     "layer": Shape(repositories=1, tags=1, layer=16 << 20, own=1, shared=0),
     "many": Shape(repositories=10, tags=1000, layer=600, own=1, shared=1),
     "one": Shape(repositories=1, tags=1, layer=600, own=1, shared=1),

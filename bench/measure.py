@@ -1,10 +1,9 @@
-"""One measurement each: a sync by mirrord, by skopeo, the same requests in C, a bare write, a publication."""
+"""One measurement each: a sync by mirrord, the same requests in C and by threads, a bare write, a publication."""
 
 import json
 import os
-import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +70,11 @@ def mirrord(corpus: Corpus, root: Path, *, over_tls: bool = False) -> Figure:
     return Figure(cost.wall, cost.cpu, cost.peak, allocated(root), report["requests"])
 
 
+def twice(corpus: Corpus, root: Path) -> list[Figure]:
+    """A first sync and a second one, for which nothing is new."""
+    return [mirrord(corpus, root), mirrord(corpus, root)]
+
+
 def mirrord_syncs(corpus: Corpus, root: Path) -> int:
     """How often one `mirrord sync` makes something durable; not timed, as who watches slows it down."""
     calls = root.parent / "calls"
@@ -90,58 +94,11 @@ def _sync(corpus: Corpus, root: Path, *, over_tls: bool = False) -> list[str]:
     return [str(Path(sys.executable).with_name("mirrord")), "sync", "--config", str(config), "--json"]
 
 
-def skopeos() -> list[str]:
-    """Every skopeo on PATH, Debian's and any newer one."""
-    places = os.environ.get("PATH", "").split(os.pathsep)
-    found = {os.path.realpath(path) for place in places if (path := shutil.which("skopeo", path=place))}
-    return sorted(found) or [program("skopeo")]
-
-
-def other_peers() -> dict[str, Callable[[Corpus, Path], Figure]]:
-    """The peers that Debian does not have, as far as they are on PATH."""
-    known = {"regsync": regsync, "crane": crane}
-    return {name: peer for name, peer in known.items() if shutil.which(name)}
-
-
-def regsync(corpus: Corpus, target: Path) -> Figure:
-    """One `regsync once` of the whole corpus into OCI layouts."""
-    config = target.parent / "regsync.yml"
-    host = f"127.0.0.1:{corpus.port}"
-    steps = "".join(
-        f"  - {{source: '{host}/{name}', target: 'ocidir://{target}/{name}', type: repository}}\n"
-        for name in corpus.repositories
-    )
-    config.write_text(
-        f"version: 1\ncreds:\n  - {{registry: '{host}', tls: disabled}}\ndefaults: {{parallel: 8}}\nsync:\n{steps}"
-    )
-    cost = run([program("regsync"), "once", "-c", str(config)])
-    return Figure(cost.wall, cost.cpu, cost.peak, allocated(target))
-
-
-def crane(corpus: Corpus, target: Path) -> Figure:
-    """One `crane pull` of every image of the corpus into one OCI layout."""
-    host = f"127.0.0.1:{corpus.port}"
-    images = [f"{host}/{name}:{tag}" for name, tags in corpus.repositories.items() for tag in tags]
-    cost = run([program("crane"), "pull", "--insecure", "--format=oci", *images, str(target)])
-    return Figure(cost.wall, cost.cpu, cost.peak, allocated(target))
-
-
-def skopeo(corpus: Corpus, target: Path, binary: str) -> Figure:
-    """One `skopeo sync` of the whole corpus into ``target``."""
-    config = target.parent / "skopeo.yaml"
-    images = "".join(f"    {name}: []\n" for name in corpus.repositories)
-    config.write_text(f"127.0.0.1:{corpus.port}:\n  tls-verify: false\n  images:\n{images}")
-    target.mkdir()
-    cost = run([binary, "sync", "--all", "--src", "yaml", "--dest", "dir", str(config), str(target)])
-    return Figure(cost.wall, cost.cpu, cost.peak, allocated(target))
-
-
-def compile_reference(place: Path) -> Path:
-    """Compile `reference.c` into ``place``."""
-    binary = place / "reference"
-    source = str(Path(__file__).with_name("reference.c"))
-    run([program("gcc"), "-O2", "-pthread", "-o", str(binary), source, "-l:libcrypto.so.3"])
-    return binary
+def compiled(name: str, place: Path) -> Path:
+    """Compile one of the programs in C that are beside this file into ``place``."""
+    source = str(Path(__file__).with_name(f"{name}.c"))
+    run([program("gcc"), "-O2", "-pthread", "-o", str(place / name), source, "-l:libcrypto.so.3"])
+    return place / name
 
 
 def reference(binary: Path, corpus: Corpus, requests: Sequence[str], connections: int, target: Path) -> Figure:

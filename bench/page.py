@@ -56,6 +56,31 @@ def table(title: str, rows: Mapping[str, Figure]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """One contender near and far away."""
+
+    what: str
+    near: Figure | None
+    far: Figure
+    bound: float
+    """Seconds that the link itself takes."""
+
+
+def reach_table(rows: Sequence[Reach]) -> str:
+    """What a slow link makes of each, and how much of it is used."""
+    lines = [
+        "### Without the link and through it\n",
+        "| | near s | far s | the link's own s | of the link, used |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        near = f"{row.near.wall:.2f}" if row.near else ""
+        used = f"{row.bound / row.far.wall:.0%}"
+        lines.append(f"| {row.what} | {near} | {row.far.wall:.2f} | {row.bound:.2f} | {used} |")
+    return "\n".join(lines) + "\n"
+
+
 def bars_table(bars: Sequence[Bar]) -> str:
     """The bars, met or not."""
     lines = ["### Bars\n", "| what | bar | measured | |", "|---|---|---|---|"]
@@ -66,12 +91,13 @@ def bars_table(bars: Sequence[Bar]) -> str:
 
 
 def ratios_table(now: Mapping[str, float], committed: Mapping[str, float]) -> str:
-    """Ratios as they are, beside those that were written down."""
+    """Ratios as they are, beside those that were written down; what only one side has is left open."""
     lines = ["### Ratios, beside those written down\n", "| | now | written down | |", "|---|---:|---:|---:|"]
-    for name, ratio in now.items():
-        before = committed.get(name)
-        cells = ["", ""] if before is None else [f"{before:.2f}", f"{ratio / before:.2f} x"]
-        lines.append(f"| {name} | {ratio:.2f} | {' | '.join(cells)} |")
+    for name in {**now, **committed}:
+        ratio, before = now.get(name), committed.get(name)
+        both = "" if ratio is None or before is None else f"{ratio / before:.2f} x"
+        cells = ["" if each is None else f"{each:.2f}" for each in (ratio, before)]
+        lines.append(f"| {name} | {' | '.join(cells)} | {both} |")
     return "\n".join(lines) + "\n"
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from bench.child import run
 from bench.page import SERVING, bars_table, ratios_table, write
+from bench.peers import versions
 from bench.plot import plot
-from bench.sections import SECTIONS, Bench
+from bench.sections import SECTIONS
 from bench.serve import Effort, measure_serving
+from bench.session import Bench
 from bench.upstream import program, running_registry
 
 PAGE = Path("docs/performance.md")
@@ -36,7 +38,9 @@ def main() -> None:
     figures = "\n".join([_conditions(options), bars_table(bench.bars), *bench.sections])
     sys.stdout.write(figures)
     if options.quick:
-        sys.stdout.write("\n" + ratios_table(bench.ratios, json.loads(RATIOS.read_text())))
+        committed = json.loads(RATIOS.read_text())
+        known = {name: ratio for name, ratio in committed.items() if name in bench.ratios or not options.corpus}
+        sys.stdout.write("\n" + ratios_table(bench.ratios, known))
     if options.write and options.quick:
         RATIOS.write_text(json.dumps(bench.ratios, indent=1) + "\n")
     elif options.write:
@@ -47,7 +51,7 @@ def main() -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     """Measure what is served rather than what is synced."""
-    effort = Effort(options.rounds, 2 if options.quick else 8, options.quick)
+    effort = Effort(options.rounds, 1 if options.quick else 2, options.quick)
     with _room(options.memory) as memory, running_registry(memory) as served:
         figures = f"{_conditions(options)}\n{measure_serving(memory, served, effort)}"
     sys.stdout.write(figures)
@@ -82,16 +86,16 @@ def _room(place: Path) -> Iterator[Path]:
 def _conditions(options: argparse.Namespace) -> str:
     """How and on what the figures were taken."""
     command = " ".join(["scripts/bench", *sys.argv[1:]])
-    versions = [
+    beside = [
         f"Python {platform.python_version()}",
-        run([program("skopeo"), "--version"]).output.strip(),
+        versions(),
         f"docker-registry {run([program('docker-registry'), '--version']).output.split()[-1]} as upstream",
     ]
     rounds = f"medians of {options.rounds} rounds" if options.rounds > 1 else "one round"
     if options.quick:
         rounds += " of small corpora (the bars are for the whole ones)"
     commit = run([program("git"), "describe", "--always", "--dirty"]).output.strip()
-    return f"`{command}` at {commit}: {rounds}, {os.cpu_count()} cores, {', '.join(versions)}.\n"
+    return f"`{command}` at {commit}: {rounds}, {os.cpu_count()} cores, {', '.join(beside)}.\n"
 
 
 if __name__ == "__main__":

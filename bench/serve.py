@@ -1,81 +1,26 @@
-"""What one nginx worker answers from a mirror's tree, beside docker-registry with the same images, by wrk."""
+"""What nginx answers from a mirror's tree beside docker-registry with the same images: worker by worker, and all."""
 
-import contextlib
 import os
-import re
-import socket
-import subprocess
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from bench import measure
-from bench.child import run
-from bench.corpus import OCI_MANIFEST
-from bench.measure import HOST, Corpus
+from bench.load import Load, Server, Taken, take
+from bench.measure import Corpus
+from bench.options import measure_options
 from bench.page import Bar, bars_table
-from bench.upstream import Served, program
-from mirrord.serve.nginx import NginxSite, render
+from bench.servers import configuration, running_nginx, running_registry
+from bench.session import say
+from bench.upstream import Served, free_port
 
-MIRROR, REGISTRY = "mirrord, one nginx worker", "docker-registry"
 TAG, DIGEST, LIST = "manifests by tag", "manifests by digest", "tag lists"
-BARS = {TAG: 8, DIGEST: 20}
-"""How many times as many answers as docker-registry."""
-_WAIT = 20.0
-_SIZES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "B": 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What wrk asks, and over how many connections."""
-
-    what: str
-    targets: Sequence[str]
-    """As docker-registry has them, without ``/v2``."""
-    connections: int = 32
-    unit: str = "answers/s"
-    """Or GB/s."""
-
-
-def measure_serving(place: Path, served: Served, options: "Effort") -> str:
-    """Tables of both, taken in turns; ``served`` is docker-registry, and ``place`` a directory that may be filled."""
-    tags, layer = measure.push("tags-quick" if options.is_quick else "tags", served), measure.push("layer", served)
-    measure.mirrord(replace(tags, repositories={**tags.repositories, **layer.repositories}), place / "root")
-    place.chmod(0o755)  # nginx's own user reads it
-    loads, found = _loads(tags, layer), defaultdict[tuple[str, str], list[Taken]](list)
-    with _running_nginx(place / "root", place / "nginx") as own:
-        bases = {MIRROR: f"http://127.0.0.1:{own}/v2/{HOST}", REGISTRY: f"http://127.0.0.1:{served.port}/v2"}
-        programs = {MIRROR: "nginx", REGISTRY: "docker-registry"}
-        for number in range(options.rounds):
-            for load in loads:
-                for name in list(bases)[:: -1 if number % 2 else 1]:
-                    before = _processor(programs[name])
-                    rate, answers = _wrk(bases[name], load, options.seconds, place / "wrk.lua")
-                    found[load.what, name].append(Taken(rate, (_processor(programs[name]) - before) / answers))
-    return "\n".join([bars_table(_bars(found)), _table(tags, loads, found)])
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What one load came to."""
-
-    rate: float
-    """In the load's unit."""
-    cost: float
-    """Seconds of processor that the server took for an answer."""
-
-
-Found = Mapping[tuple[str, str], Sequence[Taken]]
-"""By load and contender, a value a round."""
-
-
-def _ratios(found: Found, what: str) -> tuple[float, float]:
-    """How many times as many answers, and as few seconds of processor: medians of the rounds, each by itself."""
-    pairs = list(zip(found[what, MIRROR], found[what, REGISTRY], strict=True))
-    return median(own.rate / other.rate for own, other in pairs), median(other.cost / own.cost for own, other in pairs)
+LAYERS = {count: f"a layer of 16 MiB, {count} at once" for count in (1, 4, 32)}
+BARS = {TAG: 10.0, DIGEST: 25.0, **dict.fromkeys(LAYERS.values(), 1.0)}
+"""How many times as many answers as docker-registry, a worker or a processor of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +30,63 @@ class Effort:
     rounds: int
     seconds: int
     is_quick: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """nginx and docker-registry with as many processors each."""
+
+    processors: int
+    own: Server
+    other: Server
+
+
+Found = Mapping[str, Sequence[tuple[Taken, Taken]]]
+"""nginx's and docker-registry's by load, a pair a round."""
+
+
+def measure_serving(place: Path, served: Served, effort: Effort) -> str:
+    """Tables of both, taken in turns; the images of ``served`` are in ``place``, a directory that may be filled."""
+    tags, layer = measure.push("tags-quick" if effort.is_quick else "tags", served), measure.push("layer", served)
+    root = place / "root"
+    measure.mirrord(replace(tags, repositories={**tags.repositories, **layer.repositories}), root)
+    measure.compiled("drain", place)
+    place.chmod(0o755)  # nginx's own user reads it
+    loads = _loads(tags, layer)
+    fresh = replace(loads[1], what=f"{DIGEST}, a connection each", keeps_alive=False)
+    with ExitStack() as running:
+        pairs = []
+        for count in sorted({1, os.cpu_count() or 1}):
+            port = free_port()
+            text = configuration(root, port, count)
+            own = running.enter_context(running_nginx(text, port, place / f"nginx-{count}"))
+            pairs.append(Pair(count, own, running.enter_context(running_registry(place, count))))
+        found = {pair.processors: _taken(pair, loads, effort, place) for pair in pairs}
+    title = f"{tags.tags:,} tags in {len(tags.repositories)} repositories"
+    return "\n".join(
+        [
+            bars_table(_bars(found[1])),
+            *(_table(f"{_words(count)}, with {title}", loads, each) for count, each in found.items()),
+            measure_options(root, place, {load.what: load for load in [*loads, fresh]}, 1 if effort.is_quick else 3),
+        ]
+    )
+
+
+def _taken(pair: Pair, loads: Sequence[Load], effort: Effort, place: Path) -> Found:
+    found = defaultdict[str, list[tuple[Taken, Taken]]](list)
+    for number in range(effort.rounds):
+        for load in loads:
+            turns = [pair.own, pair.other][:: -1 if number % 2 else 1]
+            values = [take(server, load, effort.seconds, place) for server in turns]
+            own, other = values[:: -1 if number % 2 else 1]
+            found[load.what].append((own, other))
+            rates = f"{load.shown(own.rate)} and {load.shown(other.rate)} {load.unit}"
+            say(f"{_words(pair.processors)}: {load.what}: {rates}")
+    return found
+
+
+def _words(count: int) -> str:
+    return f"{count} worker{'s' * (count > 1)} of nginx, {count} processor{'s' * (count > 1)} for docker-registry"
 
 
 def _loads(tags: Corpus, layer: Corpus) -> Sequence[Load]:
@@ -98,107 +100,51 @@ def _loads(tags: Corpus, layer: Corpus) -> Sequence[Load]:
         Load(TAG, by_tag),
         Load(DIGEST, by_digest),
         Load(LIST, [f"/{name}/tags/list" for name in tags.repositories]),
-        *(Load(f"a layer of 16 MiB, {count} at once", [blob], count, "GB/s") for count in (1, 4, 32)),
+        *(Load(what, [blob], count, is_body=True) for count, what in LAYERS.items()),
     ]
 
 
-def _wrk(base: str, load: Load, seconds: int, script: Path) -> tuple[float, int]:
-    """Answers a second, or GB, and how many answers. Raises SystemExit where one of them was an error."""
-    path = base.partition("//")[2].partition("/")[2]
-    targets = ", ".join(f'"/{path}{target}"' for target in load.targets)
-    script.write_text(
-        f"wrk.headers['Accept'] = '{OCI_MANIFEST}'\n"
-        f"local targets, ready, n = {{{targets}}}, {{}}, 0\n"
-        "function init() for i, target in ipairs(targets) do ready[i] = wrk.format('GET', target) end end\n"
-        "function request() n = n + 1; return ready[n % #ready + 1] end\n"
+def _ratios(values: Sequence[tuple[Taken, Taken]]) -> tuple[float, float]:
+    """How many times as many answers, and as few seconds of processor: medians of the rounds, each by itself."""
+    return median(own.rate / other.rate for own, other in values), median(
+        other.cost / own.cost for own, other in values
     )
-    command = [program("wrk"), "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
-    output = run([*command, base]).output
-    if errors := re.findall(r"(?:Non-2xx|Socket errors).*", output):
-        raise SystemExit(f"wrk, {load.what} of {base}: {', '.join(errors)}")
-    answers = int(_told(r"(\d+) requests in", output)[1])
-    if load.unit == "answers/s":
-        return float(_told(r"Requests/sec:\s+([0-9.]+)", output)[1]), answers
-    size = _told(r"Transfer/sec:\s+([0-9.]+)([KMG]?B)", output)
-    return float(size[1]) * _SIZES[size[2]] / 1e9, answers
-
-
-def _told(pattern: str, output: str) -> "re.Match[str]":
-    found = re.search(pattern, output)
-    if not found:
-        raise SystemExit(f"wrk says something else than expected: {output}")
-    return found
-
-
-def _processor(name: str) -> float:
-    """Seconds of processor that the programs of this name have taken which this process started, children included."""
-    return sum(_ticks(child) for child in _below(os.getpid()) if _stat(child)[0] == name) / os.sysconf("SC_CLK_TCK")
-
-
-def _below(process: int) -> Iterator[int]:
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            yield child
-            yield from _below(child)
-
-
-def _ticks(process: int) -> int:
-    return sum(map(int, _stat(process)[1][11:13]))  # user and system mode
-
-
-def _stat(process: int) -> tuple[str, Sequence[str]]:
-    name, _, rest = Path(f"/proc/{process}/stat").read_text().partition("(")[2].rpartition(")")
-    return name, rest.split()
-
-
-@contextlib.contextmanager
-def _running_nginx(root: Path, place: Path) -> Iterator[int]:
-    """Run nginx with one worker and its files in ``place``, its log as it is ordinarily; gives its port."""
-    place.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    rendered = render(NginxSite(root, f"127.0.0.1:{port}", standalone=True))
-    (place / "nginx.conf").write_text(rendered.replace("worker_processes auto;", "worker_processes 1;"))
-    nginx = program("nginx") if "/usr/sbin" in os.environ["PATH"] else "/usr/sbin/nginx"
-    command = [nginx, "-e", "error.log", "-p", str(place), "-c", "nginx.conf", "-g", "daemon off;"]
-    with subprocess.Popen(command) as process:  # noqa: S603 - ours
-        try:
-            _wait_for(port, process, place / "error.log")
-            yield port
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + _WAIT
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.02)
-    raise SystemExit(f"nginx does not listen at port {port}: {log.read_text()}")
 
 
 def _bars(found: Found) -> Sequence[Bar]:
     bars = []
     for what, wanted in BARS.items():
-        ratio, by_cost = _ratios(found, what)
+        ratio, by_cost = _ratios(found[what])
         measured = f"{ratio:.1f} x (by processor time {by_cost:.1f} x)"
-        bars.append(Bar(what, f"≥ {wanted} x docker-registry", measured, ratio >= wanted))
+        bars.append(Bar(f"{what}, a worker", f"≥ {wanted:.0f} x docker-registry", measured, ratio >= wanted))
     return bars
 
 
-def _table(tags: Corpus, loads: Sequence[Load], found: Found) -> str:
+def _table(title: str, loads: Sequence[Load], found: Found) -> str:
     lines = [
-        f"### Answers, with {tags.tags:,} tags in {len(tags.repositories)} repositories\n",
-        f"| | | {MIRROR} | {REGISTRY} | ratio | processor µs an answer | | ratio |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        f"### {title}\n",
+        "| | | answers | | ratio | processor for each | | ratio | processors busy | |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        f"| | {' | '.join(['', *(['nginx', 'docker-registry', ''] * 3)])[:-3]} |",
     ]
     for load in loads:
-        ratio, by_cost = _ratios(found, load.what)
-        both = (found[load.what, MIRROR], found[load.what, REGISTRY])
-        rates = [median(each.rate for each in values) for values in both]
-        shown = [f"{rate:.2f}" if load.unit == "GB/s" else f"{rate:,.0f}" for rate in rates]
-        costs = [f"{median(each.cost for each in values) * 1e6:,.0f}" for values in both]
-        cells = [*shown, f"{ratio:.1f}", *costs, f"{by_cost:.1f}"]
+        ratio, by_cost = _ratios(found[load.what])
+        sides = list(zip(*found[load.what], strict=True))
+        cells = [
+            *(load.shown(median(each.rate for each in side)) for side in sides),
+            f"{ratio:.1f}",
+            *(_cost(load, median(each.cost for each in side)) for side in sides),
+            f"{by_cost:.1f}",
+            *(" + ".join(f"{median(part):.2f}" for part in _busy(side)) for side in sides),
+        ]
         lines.append(f"| {load.what} | {load.unit} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cost(load: Load, seconds: float) -> str:
+    return f"{seconds * 1e3:,.0f} ms/GB" if load.is_body else f"{seconds * 1e6:,.0f} µs"
+
+
+def _busy(values: Sequence[Taken]) -> tuple[Sequence[float], Sequence[float]]:
+    """The processors that the server had, and whoever asked it."""
+    return [each.busy for each in values], [each.asking for each in values]

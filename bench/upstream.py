@@ -1,12 +1,13 @@
 """The upstream that is measured against: Debian's docker-registry on a free port of 127.0.0.1, its files in memory."""
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def running_registry(place: Path) -> Iterator[Served]:
     tls = f", tls: {{certificate: {certificate}, key: {key}}}"
     served = Served(free_port(), free_port(), certificate, free_port())
     counting = f", debug: {{addr: '127.0.0.1:{served.counts}', prometheus: {{enabled: true}}}}"
-    with _serving(place, "plain", served.port, counting), _serving(place, "tls", served.tls_port, tls):
+    with running(place, "plain", served.port, counting), running(place, "tls", served.tls_port, tls):
         yield served
 
 
@@ -65,7 +66,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _serving(place: Path, name: str, port: int, more: str) -> Iterator[None]:
+def running(
+    place: Path, name: str, port: int, more: str = "", environment: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Run one docker-registry on the files in ``place`` until the block ends; gives its process."""
     config = place / f"{name}.yml"
     config.write_text(
         "version: 0.1\n"
@@ -75,18 +79,22 @@ def _serving(place: Path, name: str, port: int, more: str) -> Iterator[None]:
     )
     command = [program("docker-registry"), "serve", str(config)]
     log = place / f"{name}.log"
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:  # noqa: S603 - ours
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(environment or {})}) as process,  # noqa: S603 - ours
+    ):
         try:
-            _wait_for(port, process, log)
-            yield
+            wait_for("docker-registry", port, process, log)
+            yield process.pid
         finally:
             process.terminate()
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_for(what: str, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a server listens. Raises SystemExit with its log where it does not."""
     end = time.monotonic() + _WAIT
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.02)
-    raise SystemExit(f"docker-registry does not listen at port {port}: {log.read_text()}")
+    raise SystemExit(f"{what} does not listen at port {port}: {log.read_text()}")

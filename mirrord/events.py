@@ -1,4 +1,8 @@
-"""Events: structlog set up once, as lines for people or JSON lines for machines, always on standard error."""
+"""Events: structlog set up once, as lines for people or JSON lines for machines, always on standard error.
+
+Nothing else imports structlog. It would import rich for tracebacks that show the values of variables: they may be
+secrets, and it is a tenth of the time in which a command starts. So while it is imported there is no rich.
+"""
 
 import contextlib
 import logging
@@ -8,7 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Literal, TextIO
 
-import structlog
+_RICH = "rich"
+_is_imported = sys.modules.setdefault(_RICH, None) is not None  # type: ignore[arg-type] # None: can't be imported
+try:
+    import structlog
+finally:
+    if not _is_imported:
+        del sys.modules[_RICH]
+
+get_logger = structlog.get_logger
+with_fields = structlog.contextvars.bound_contextvars
+"""Gives its fields to each event that is sent while its block lasts."""
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
@@ -31,7 +45,7 @@ def configure(level: Level = "info", form: Format = "auto", stream: TextIO | Non
         _let_hear,
     ]
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=target.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if readable
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -10,10 +10,21 @@ INTRO = """# Commands
 
 <!-- Written by scripts/reference from the code. -->
 
-`mirrord COMMAND --help` says the same: how it is typed, examples, and what it takes. Results go to standard output,
-errors and events to standard error. An error is one line, `mirrord: OWNER: what failed, what was expected`, and OWNER
-is whose move it is: `upstream`, `network`, `config` or `host`. Where a daemon holds the root, it carries out the
-commands that write, with the same output and exit status.
+`mirrord COMMAND --help` says the same: how it is typed, examples, and what it takes. Where a daemon holds the root, it
+carries out the commands that write, with the same output and exit status.
+
+What a command came to goes to standard output: lines for people, or with `--json` one document and nothing else. All
+else goes to standard error, and is of two kinds.
+
+- [Events](events.md), while work is under way. Where standard error is no terminal (cron, CI, a pipe) each is a line of
+  JSON, from `log.level` on; on a terminal it is a line for people, from warnings on, and progress is shown.
+  `log.format` chooses one of the two for everywhere; `-q` has less of them, `-v` more.
+- Lines that begin with `mirrord: `, in every format: warnings, and the error where a command could not be carried
+  out, `mirrord: OWNER: what failed, what was expected`. OWNER is whose move it is: `upstream`, `network`, `config` or
+  `host`. (`import` lists there, too, what it leaves out, as `FILE:LINE: …`.)
+
+So `2>/dev/null` leaves the result alone, and a line of standard error that begins with `{` is an event. Images that
+failed are in the result; an exit status of 1 says that there are some.
 
 | exit status | |
 |---|---|

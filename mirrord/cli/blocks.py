@@ -60,12 +60,8 @@ def unblock(
     from mirrord.service.operations.images import Unblock
 
     done = carry_out(Mirror.existing(invocation), Unblock(words=typed(), what=what)).document
-    if invocation.json:
-        invocation.print_json("unblock", done)
-    else:
-        sys.stdout.write(
-            f"{done['unblocked']} is no longer blocked; the next sync brings it where the config wants it.\n"
-        )
+    words = f"{done['unblocked']} is no longer blocked; the next sync brings it where the config wants it."
+    invocation.answer("unblock", done, words)
 
 
 @command(app, "remove")
@@ -80,8 +76,5 @@ def remove(
 
     wish = Remove(words=typed(), images=tuple(images))
     done: Mapping[str, Any] = carry_out(Mirror.existing(invocation), wish).document
-    if invocation.json:
-        invocation.print_json("remove", done)
-    else:
-        snapshot = done["snapshot"] or "nothing: a rollback holds it"
-        sys.stdout.write(f"Removed {', '.join(done['removed'])}; published {snapshot}.\n")
+    snapshot = done["snapshot"] or "nothing: a rollback holds it"
+    invocation.answer("remove", done, f"Removed {', '.join(done['removed'])}; published {snapshot}.")

@@ -20,16 +20,13 @@ def reload(invocation: Invocation) -> None:
     Exit status: 0 it is in force; 2 it is wrong: each error has its line, and the config of before stays in force; 3 no
     daemon runs. Runs under way end by the config they began with.
     """
-    done: Mapping[str, Any] = _to_reload(invocation).ask("reload").document
-    if invocation.json:
-        invocation.print_json("reload", done)
-    else:
-        from mirrord.cli.words import count
+    from mirrord.cli.words import count
 
-        counts = f"{count(done['images'], 'image')} in {count(done['groups'], 'group')}"
-        sys.stdout.write(f"{done['config']} is in force: {counts}.\n")
-        if done["restart_for"]:
-            sys.stdout.write(f"What changed of {', '.join(done['restart_for'])} waits for a restart.\n")
+    done: Mapping[str, Any] = _to_reload(invocation).ask("reload").document
+    words = f"{done['config']} is in force: {count(done['images'], 'image')} in {count(done['groups'], 'group')}."
+    if done["restart_for"]:
+        words += f"\nWhat changed of {', '.join(done['restart_for'])} waits for a restart."
+    invocation.answer("reload", done, words)
 
 
 @command(app)
@@ -68,20 +65,14 @@ def trigger(
 def pause(invocation: Invocation) -> None:
     """Have the daemon begin no scheduled runs until `resume`. What is under way goes on, and so do commands."""
     done = _daemon(invocation).ask("pause").document
-    if invocation.json:
-        invocation.print_json("pause", done)
-    else:
-        sys.stdout.write("Paused: no scheduled run begins until: mirrord resume\n")
+    invocation.answer("pause", done, "Paused: no scheduled run begins until: mirrord resume")
 
 
 @command(app)
 def resume(invocation: Invocation) -> None:
     """Have the daemon begin scheduled runs again: what came due meanwhile begins now."""
     done = _daemon(invocation).ask("resume").document
-    if invocation.json:
-        invocation.print_json("resume", done)
-    else:
-        sys.stdout.write("Scheduled runs begin again.\n")
+    invocation.answer("resume", done, "Scheduled runs begin again.")
 
 
 @command(app)
@@ -92,10 +83,7 @@ def cancel(
 ) -> None:
     """Have the daemon give up the runs under way. Partial downloads stay, and what was published is served."""
     done: Mapping[str, Any] = _daemon(invocation).ask("cancel", {"group": group}).document
-    if invocation.json:
-        invocation.print_json("cancel", done)
-    else:
-        sys.stdout.write(f"Given up: {', '.join(done['cancelled']) or 'nothing was under way'}.\n")
+    invocation.answer("cancel", done, f"Given up: {', '.join(done['cancelled']) or 'nothing was under way'}.")
 
 
 def _daemon(invocation: Invocation) -> "Daemon":

@@ -1,5 +1,7 @@
 """`mirrord images` and `mirrord init`: what a root serves, and making one."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,12 +28,13 @@ def images(
     history: Annotated[bool, typer.Option("--history", help="What one tag named over the snapshots.")] = False,
 ) -> None:
     """List what is served: tags, digests, platforms, sizes."""
-    from mirrord.cli.setting import config_of, root_of
+    from mirrord.cli.setting import config_of, root_of, syncing
     from mirrord.errors import ConfigError
     from mirrord.store.inventory import served_images
     from mirrord.store.tree import Tree
 
-    tree = Tree.at(root_of(invocation, config_of(invocation)))
+    config = config_of(invocation)
+    tree = Tree.at(root_of(invocation, config))
     if history:
         if name is None or ":" not in name:
             raise ConfigError("--history is of one tag; name it, e.g. nginx:1.27")
@@ -43,10 +46,10 @@ def images(
         return
     from rich.table import Table
 
-    from mirrord.cli.words import console, count, size
+    from mirrord.cli.words import console, count, plain, size
 
     if not found:
-        console().print("Nothing is mirrored yet: mirrord sync")
+        sys.stdout.write(f"Nothing is mirrored yet: {plain(syncing(invocation, config))}\n")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("image", "digest", "size", "platforms", "since"):
@@ -104,8 +107,6 @@ def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The mirror's directory: absent, empty or a root.")],
 ) -> None:
     """Make a root: create and mark DIR, and write a commented mirrord.yaml beside you where there is none."""
-    import sys
-
     from mirrord.config.loader import PLACES
     from mirrord.errors import ConfigError
     from mirrord.store import durable
@@ -122,7 +123,6 @@ def init(
     if invocation.json:
         invocation.print_json("init", {"root": str(root), "config": str(config), "config_written": is_new})
         return
+    sync = shlex.join(["mirrord", "sync", *(["--config", str(config)] if invocation.config else [])])
     sys.stdout.write(f"{root} is a mirrord root.\n")
-    sys.stdout.write(
-        f"{config} {'was written: edit it' if is_new else 'was there already, and stays'}, then: mirrord sync\n"
-    )
+    sys.stdout.write(f"{config} {'was written: edit it' if is_new else 'was there already, and stays'}, then: {sync}\n")

@@ -71,6 +71,13 @@ class Invocation:
         json.dump({"schema": f"mirrord.{command}/1", **document}, sys.stdout, indent=2)
         sys.stdout.write("\n")
 
+    def answer(self, command: str, document: Mapping[str, object], words: str) -> None:
+        """Print what ``command`` came to: its document, or a line of ``words`` for people."""
+        if self.json:
+            self.print_json(command, document)
+        else:
+            sys.stdout.write(f"{words}\n")
+
 
 def globals_(  # the signature is what typer reads: each option once, here
     ctx: typer.Context,

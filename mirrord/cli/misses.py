@@ -5,7 +5,7 @@ import pwd
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from mirrord.cli.invocation import Invocation, command
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mirrord.cli.running import Mirror
     from mirrord.serve.misses.look import Found, Miss
     from mirrord.store.blocks import Blocks
     from mirrord.store.layout import Layout
@@ -43,7 +44,7 @@ def misses(
 
     Without FILE it reads the log of the nginx that `mirrord nginx` configures, and what rotation left of it.
     """
-    from mirrord.cli.setting import config_of, root_of
+    from mirrord.cli.running import Mirror
     from mirrord.serve.misses.log import Reading, read_misses, rotated
     from mirrord.serve.misses.look import look
     from mirrord.serve.misses.tally import Tally
@@ -51,14 +52,14 @@ def misses(
     from mirrord.store.tree import Tree
 
     tally, reading = Tally(_since(since)), Reading()
-    config = config_of(invocation)
-    tree = Tree.at(root_of(invocation, config))
+    mirror = Mirror.of(invocation)
+    tree = Tree.at(mirror.root)
     if write:
         _require_owner(tree)
     for path in logs or rotated(ACCESS_LOG):
         for missed in read_misses(path, reading):
             tally.add(missed)
-    found = look(tally, reading, tree, _blocks(tree.layout), config)
+    found = look(tally, reading, tree, _blocks(mirror), mirror.config)
     document = found.document()
     if write:
         _write(tree.layout, document)
@@ -80,25 +81,28 @@ def _since(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         pass
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ConfigError(
             f"--since {text!r} is no time; write how long ago, e.g. 7d or 12h, or a date, e.g. 2026-01-31"
         ) from None
-    return at if at.tzinfo else at.astimezone()
 
 
-def _blocks(layout: "Layout") -> "Blocks | None":
-    """What is kept out; None, and told, where it is not for this user to see."""
-    from mirrord.store.blocks import read_blocks
+def _blocks(mirror: "Mirror") -> "Blocks | None":
+    """What is kept out; None, and told, where it is not for this user to see and no daemon tells. Raises HostError."""
+    from mirrord.cli.running import look, typed
+    from mirrord.errors import HostError
+    from mirrord.service.operations.images import ListBlocks
+    from mirrord.store.blocks import Blocks
 
-    if not os.access(layout.state, os.R_OK | os.X_OK):
-        sys.stderr.write(
-            f"mirrord: warning: {layout.state} is the mirror's user's alone, so what is blocked can't be told apart "
-            "here; run as that user, or as root\n"
-        )
+    try:
+        told: Mapping[str, Any] = look(mirror, ListBlocks(words=typed())).document
+    except HostError as error:
+        if os.access(mirror.layout.state, os.R_OK | os.X_OK):
+            raise
+        sys.stderr.write(f"mirrord: warning: what is blocked can't be told apart here: {error}\n")
         return None
-    return read_blocks(layout)
+    return Blocks.read(told["blocks"])
 
 
 def _require_owner(tree: "Tree") -> None:

@@ -97,7 +97,8 @@ def adopt(
     They are copied (sharing blocks where the filesystem can), hashed on the way, and served once a sync names them. A
     second call goes on where the first ended. Exit status: 0 done; 1 some files are not what their names say.
     """
-    from mirrord.cli.moved import adopted, bar_of
+    from mirrord.cli.moved import adopted
+    from mirrord.cli.progress import bar_of
     from mirrord.cli.running import Mirror, carry_out, typed
     from mirrord.service.operations.move import Adopt
     from mirrord.store.foreign import Foreign
@@ -125,12 +126,13 @@ def export(
 
     With --since only what came after that snapshot. FILE appears whole or not at all. Nothing is locked or changed.
     """
-    from mirrord.cli.moved import bar_of
+    from mirrord.cli.progress import bar_of
     from mirrord.cli.running import Mirror, set_up_log, shown
     from mirrord.config.model import Config
     from mirrord.errors import ConfigError
     from mirrord.service.operation import Meters
-    from mirrord.store import bundle_write, durable
+    from mirrord.store import bundle_write
+    from mirrord.store.failures import any_host_error
 
     is_stdout = file == _STDOUT
     if is_stdout and (invocation.json or sys.stdout.isatty()):
@@ -139,7 +141,7 @@ def export(
     mirror = Mirror.existing(invocation)
     set_up_log(mirror.config or Config(), invocation)
     meters = Meters()
-    with durable.any_host_error(mirror.root):
+    with any_host_error(mirror.root):
         planned = bundle_write.plan(mirror.layout, since)
         meters.verification.bytes_total = planned.length
         with shown(invocation, bar_of("exporting"), meters) as update:
@@ -200,7 +202,8 @@ def load(
 
     What an earlier bundle brought and its origin no longer serves goes. A call that was ended goes on at the next.
     """
-    from mirrord.cli.moved import bar_of, loaded
+    from mirrord.cli.moved import loaded
+    from mirrord.cli.progress import bar_of
     from mirrord.cli.running import Mirror, carry_out, typed
     from mirrord.service.operations.move import Load
 

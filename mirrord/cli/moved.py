@@ -1,17 +1,10 @@
-"""What `mirrord import`, `adopt` and `load` say for people, and their progress on a terminal."""
+"""What `mirrord import`, `adopt` and `load` say for people."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
 from mirrord.cli.words import count, plain, size
-from mirrord.service.operation import Meters
-
-Bar = Callable[[Meters], AbstractContextManager[Callable[[], None]]]
 
 
 def imported(tool: str, images: int, leftovers: int, write: Path | None) -> str:
@@ -46,29 +39,3 @@ def loaded(done: Mapping[str, Any]) -> str:
     elif not done["held"]:
         words += "Nothing to publish: it is what is served."
     return words + (f"\nheld       {done['held']}" if done["held"] else "") + "\n"
-
-
-def bar_of(verb: str) -> Bar:
-    """Files left, bytes of bytes, speed, how long yet."""
-
-    @contextmanager
-    def bar(meters: Meters) -> Iterator[Callable[[], None]]:
-        progress = meters.verification
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-            task = shown.add_task(verb, total=None)
-
-            def update() -> None:
-                words = f"{verb}, {progress.damages} left" if progress.damages else verb
-                total = progress.bytes_total or None
-                shown.update(task, description=words, total=total, completed=progress.bytes_done)
-
-            yield update
-
-    return bar

@@ -1,21 +1,25 @@
-"""Progress on a terminal: of a run, and of a verification."""
+"""Progress on a terminal: of a run, and of a verification. rich is imported only there: it takes as long as typer."""
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.progress import Progress as Bar
-from rich.table import Column
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
-from mirrord.service.operation import Meters
+    from mirrord.service.operation import Meters
+    from mirrord.store.verify_pool import Progress as Verifying
 
 _NAMES = 2
 
 
 @contextlib.contextmanager
-def run_bar(meters: Meters) -> Iterator[Callable[[], None]]:
+def run_bar(meters: "Meters") -> Iterator[Callable[[], None]]:
     """Images done, bytes of bytes, speed, how long yet, and what is in work; gives what draws it anew."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.table import Column
+
     progress = meters.run
     names_column = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (
@@ -26,7 +30,7 @@ def run_bar(meters: Meters) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
         TextColumn("[dim]{task.fields[names]}", table_column=names_column),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
         task = bar.add_task("asking", total=None, names="")
 
         def update() -> None:
@@ -43,10 +47,23 @@ def run_bar(meters: Meters) -> Iterator[Callable[[], None]]:
         yield update
 
 
-@contextlib.contextmanager
-def verification_bar(meters: Meters) -> Iterator[Callable[[], None]]:
+def verification_bar(meters: "Meters") -> "AbstractContextManager[Callable[[], None]]":
     """Files and damages, bytes of bytes, speed, how long yet; gives what draws it anew."""
-    progress = meters.verification
+    return _bytes_bar(meters.verification, lambda done: f"{done.files_done} files, {done.damages} damages")
+
+
+def bar_of(verb: str) -> "Callable[[Meters], AbstractContextManager[Callable[[], None]]]":
+    """A bar of what is done to files: how many were left out, bytes of bytes, speed, how long yet."""
+    return lambda meters: _bytes_bar(
+        meters.verification, lambda done: f"{verb}, {done.damages} left" if done.damages else verb
+    )
+
+
+@contextlib.contextmanager
+def _bytes_bar(progress: "Verifying", words: "Callable[[Verifying], str]") -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
@@ -54,11 +71,11 @@ def verification_bar(meters: Meters) -> Iterator[Callable[[], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(compact=True),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verifying", total=None)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words(progress), total=None)
 
         def update() -> None:
-            words = f"{progress.files_done} files, {progress.damages} damages"
-            bar.update(task, description=words, total=progress.bytes_total or None, completed=progress.bytes_done)
+            total = progress.bytes_total or None
+            bar.update(task, description=words(progress), total=total, completed=progress.bytes_done)
 
         yield update

@@ -21,9 +21,11 @@ def run(invocation: Invocation) -> None:
     from mirrord import events
     from mirrord.cli.setting import root_of
     from mirrord.config.loader import locate
+    from mirrord.service.allocator import settle_allocator
     from mirrord.service.life import run_service
     from mirrord.service.setting import Setting
 
+    settle_allocator()
     setting = Setting.read(locate(invocation.config))
     levels: list[events.Level] = ["error", "warning", "info", "debug"]
     place = levels.index(setting.config.log.level) + invocation.verbosity

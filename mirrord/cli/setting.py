@@ -1,5 +1,6 @@
 """Which config and root a command works with: the options, then the config file, then a clear error."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -35,3 +36,14 @@ def root_of(invocation: Invocation, config: Config | None) -> Path:
     raise ConfigError(
         f"no root: no config was found (${VARIABLE}, {places}); name one with --config FILE, or --root DIR"
     )
+
+
+def syncing(invocation: Invocation, config: Config | None) -> str:
+    """The command that mirrors into what this one works with: what only the command line names is in it."""
+    words = ["mirrord sync"]
+    if config is None:
+        words.append("IMAGE…")
+    for option, value in (("--config", invocation.config), ("--root", invocation.root)):
+        if value is not None:
+            words.append(f"{option} {shlex.quote(str(value))}")
+    return " ".join(words)

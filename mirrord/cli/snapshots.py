@@ -123,11 +123,8 @@ def rollback(
         typer.confirm("Serve that, and hold it until `mirrord snapshots release`?", abort=True)
     wish = RollBack(words=typed(), target=plan["target"], repository=repository)
     done = carry_out(mirror, wish).document
-    if invocation.json:
-        invocation.print_json("snapshots.rollback", done)
-    else:
-        what = f"Served as {done['snapshot']}" if done["snapshot"] else "It is what is served"
-        sys.stdout.write(f"{what}; held until: mirrord snapshots release\n")
+    what = f"Served as {done['snapshot']}" if done["snapshot"] else "It is what is served"
+    invocation.answer("snapshots.rollback", done, f"{what}; held until: mirrord snapshots release")
 
 
 @command(group, "release")
@@ -137,11 +134,8 @@ def release(invocation: Invocation) -> None:
     from mirrord.service.operations.snapshots import Release
 
     done = carry_out(Mirror.existing(invocation), Release(words=typed())).document
-    if invocation.json:
-        invocation.print_json("snapshots.release", done)
-    else:
-        was_held = done["released"]
-        sys.stdout.write("Released; the next sync publishes again.\n" if was_held else "Nothing was held.\n")
+    words = "Released; the next sync publishes again." if done["released"] else "Nothing was held."
+    invocation.answer("snapshots.release", done, words)
 
 
 @command(group, "pin")
@@ -162,11 +156,8 @@ def _pin(invocation: Invocation, text: str, *, wanted: bool) -> None:
 
     wish = Pin(words=typed(), snapshot=text, wanted=wanted)
     done = carry_out(Mirror.existing(invocation), wish).document
-    if invocation.json:
-        invocation.print_json("snapshots.pins", done)
-    else:
-        is_now = "is pinned: it stays" if wanted else "is no longer pinned"
-        sys.stdout.write(f"{done['snapshot']} {is_now}.\n")
+    is_now = "is pinned: it stays" if wanted else "is no longer pinned"
+    invocation.answer("snapshots.pins", done, f"{done['snapshot']} {is_now}.")
 
 
 def _layout_of(invocation: Invocation) -> "Layout":

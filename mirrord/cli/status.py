@@ -24,7 +24,7 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit status 1 where an image is stale.")] = False,
 ) -> None:
     """Show how fresh each group is, and each image that is stale or failing, with whose move it is."""
-    from mirrord.cli.setting import config_of, root_of
+    from mirrord.cli.setting import config_of, root_of, syncing
     from mirrord.errors import ConfigError
     from mirrord.service.remote import find_daemon
     from mirrord.store.tree import Tree
@@ -36,7 +36,8 @@ def status(
     layout = Tree.at(root_of(invocation, config)).layout
     document = read_document(layout)
     if document is None:
-        raise ConfigError(f"{layout.status / STATUS} does not tell of any run yet; begin with: mirrord sync")
+        begin = syncing(invocation, config)
+        raise ConfigError(f"{layout.status / STATUS} does not tell of any run yet; begin with: {begin}")
     now = datetime.now(UTC)
     images = {name: ImageStatus.read(image) for name, image in document["images"].items()}
     stale = [name for name, image in images.items() if image.is_stale(now)]

@@ -84,7 +84,8 @@ def select(rules: Sequence[TagRule], tags: Iterable[str], pushed: Mapping[str, f
     verdicts: dict[str, Verdict] = {}
     idle, outranked = list[TagRule](), list[str]()
     for rule in rules:
-        found = judge(rule, offered, pushed or {})
+        is_said = bool(verdicts) and rule.is_literal  # of each tag offered: here it could only be "not the one named"
+        found = judge(rule, () if is_said else offered, pushed or {})
         outranked += [tag for tag, verdict in found.items() if verdict.reach is Reach.NEWEST]
         if not any(verdict.is_selected for verdict in found.values()):
             idle.append(rule)
@@ -98,7 +99,7 @@ def select(rules: Sequence[TagRule], tags: Iterable[str], pushed: Mapping[str, f
 
 def judge(rule: TagRule, tags: Iterable[str], pushed: Mapping[str, float]) -> dict[str, Verdict]:
     """What ``rule`` says of each of ``tags``, and of those it names itself. Raises ConfigError (see `select`)."""
-    words = str(rule)
+    words = "" if rule.is_literal else str(rule)
     named = frozenset(rule.literals)
     checks = _checks(rule)
     found: dict[str, Verdict] = {}

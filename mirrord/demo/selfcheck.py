@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-import aiohttp
-
 from mirrord.errors import DigestMismatchError, NotFoundError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import ACCEPT, Manifest, parse_manifest
+from mirrord.registry.http import aiohttp
 
 _CHUNK = 1 << 20
 

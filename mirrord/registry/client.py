@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
-import structlog
 from multidict import CIMultiDictProxy
 
 from mirrord.config.model import Limits, RegistryConfig
 from mirrord.errors import AccessError, DigestMismatchError, InvalidDigestError, InvalidManifestError, UpstreamError
+from mirrord.events import get_logger
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Descriptor, Manifest, parse_manifest
 from mirrord.oci.reference import Repository
@@ -28,7 +28,7 @@ from mirrord.registry.transfer import BlobSink, stream_blob
 from mirrord.registry.transport import Transport
 from mirrord.registry.wire import Counters
 
-_log = structlog.get_logger()
+_log = get_logger()
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _NO_REGISTRY = "expected a registry: check its name and the proxies in between"
 

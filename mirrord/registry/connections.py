@@ -8,13 +8,13 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-import aiohttp
 from yarl import URL
 
 from mirrord.config.model import Limits
 from mirrord.errors import NetworkError, UpstreamError
 from mirrord.registry.endpoint import Endpoint, same_origin
 from mirrord.registry.failures import RETRIED, SERVER_ERRORS, TransientError
+from mirrord.registry.http import aiohttp
 from mirrord.registry.proxies import Proxy
 
 _PROXY_LOGIN = 407

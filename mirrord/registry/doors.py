@@ -6,9 +6,8 @@ Decides only; the transport tells it what became of each attempt.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from mirrord.errors import NetworkError
+from mirrord.events import get_logger
 from mirrord.registry.auth import Authenticator
 from mirrord.registry.endpoint import Endpoint
 from mirrord.registry.failures import TransientError
@@ -16,7 +15,7 @@ from mirrord.registry.failures import TransientError
 REST = 300.0
 """Seconds for which an endpoint that failed is passed over, where there is another."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(slots=True)

@@ -6,9 +6,8 @@ It never sleeps longer than it has to and holds no timer of its own: all waits a
 import asyncio
 from collections import deque
 
-import structlog
-
 from mirrord.errors import DeferredError
+from mirrord.events import get_logger
 
 START = 4
 """Requests at a time to begin with. Each answer allows one more up to `concurrency`: a fast host is soon there."""
@@ -17,7 +16,7 @@ REGROW = 10.0
 SAME_BURST = 1.0
 """Seconds within which several 429 are one: they answer what was under way together."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 _TOLD_AGAIN = 1.0
 """Seconds by which a wait must grow to be worth another line in the log."""
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-import structlog
 from yarl import URL
 
 from mirrord.errors import InvalidDigestError, UpstreamError
+from mirrord.events import get_logger
 from mirrord.oci.digest import Digest
 from mirrord.oci.reference import Repository, is_path, is_tag
 from mirrord.registry.ask import Ask
@@ -27,7 +27,7 @@ _SHOWN_LENGTH = 80
 _MILLISECONDS = re.compile(r"[0-9]{1,16}")
 _IN_URL = re.compile(r"[\x21-\x7e]+")
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

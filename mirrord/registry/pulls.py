@@ -8,15 +8,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from mirrord.errors import DeferredError
+from mirrord.events import get_logger
 
 KEPT = 1
 """Pulls that are left alone: the count never gets to 0, where the host would refuse everybody behind this address."""
 
 _VALUE = re.compile(r"\s*([0-9]{1,9})\s*;\s*w=([0-9]{1,8})\s*")
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 
-from aiohttp import ClientPayloadError, ClientResponse
+from mirrord.registry.http import ClientPayloadError, ClientResponse
 
 LEAST = 2 << 20
 """Bytes still to come that make it worth while: its connection can't be used again afterwards."""
@@ -115,12 +115,15 @@ class Tap:
         if self._is_broken:
             raise ClientPayloadError
         self._allowed = allowed
-        if not await self._has(min(self.left, _ENOUGH), _PATIENCE) and not await self._has(1, self._timeout):
-            raise TimeoutError
+        enough = min(self.left, _ENOUGH)
+        if not await self._has(enough, _PATIENCE):
+            if not await self._has(1, self._timeout):
+                raise TimeoutError
+            self._wake_for(enough)  # or a worker would linger for each byte of a sender that drips
 
     async def _has(self, count: int, patience: float) -> bool:
         """Whether so many bytes come, or the end, within ``patience`` seconds."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+        self._wake_for(count)
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
         began = self._now()
@@ -130,6 +133,10 @@ class Tap:
         finally:
             loop.remove_reader(self._socket.fileno())
             self.waited += self._now() - began
+
+    def _wake_for(self, count: int) -> None:
+        """Call the socket readable, from now on, where so many bytes are there, or the end."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def close(self) -> None:
         """Let go of the socket, once no worker reads it: one may still do so for whom nobody waits any more."""

@@ -1,30 +1,37 @@
 """How a registry's certificate is checked, and which of our own it is shown."""
 
+import functools
 import ssl
+import threading
 from dataclasses import dataclass
-from typing import Literal
-
-import structlog
 
 from mirrord.config.model import RegistryConfig
 from mirrord.errors import ConfigError
+from mirrord.events import get_logger
 
-Tls = ssl.SSLContext | Literal[True]
-"""True: the host's authorities, as aiohttp loaded them once."""
+Tls = ssl.SSLContext | None
+"""None: the host's `authorities`."""
 
-_log = structlog.get_logger()
+_LOADING = threading.Lock()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What aiohttp takes as ``ssl``: for the registry itself, and for where it sends us."""
+    """Whose certificates are believed: the registry's itself, and of where it sends us."""
 
-    own: Tls = True
-    others: Tls = True
+    own: Tls = None
+    others: Tls = None
     """Without the client certificate, which is the registry's alone to see."""
 
 
 SYSTEM = Trust()
+
+
+def authorities() -> ssl.SSLContext:
+    """Trusts whom the host trusts; loaded once. Reads files: not for the event loop."""
+    with _LOADING:
+        return _authorities()
 
 
 def make_trust(host: str, key: str, config: RegistryConfig) -> Trust:
@@ -35,7 +42,7 @@ def make_trust(host: str, key: str, config: RegistryConfig) -> Trust:
     if config.client_cert is None:
         return Trust(others, others)
     own = _verifying(key, config)
-    own = _context() if own is True else own
+    own = _context() if own is None else own
     try:
         own.load_cert_chain(config.client_cert, config.client_key, password="")  # nobody is there to be asked
     except ssl.SSLError as error:
@@ -52,12 +59,13 @@ def make_trust(host: str, key: str, config: RegistryConfig) -> Trust:
 
 def _verifying(key: str, config: RegistryConfig) -> Tls:
     if not config.tls_verify:
-        context = _context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_alpn_protocols(["http/1.1"])
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
     if config.ca_file is None:
-        return True
+        return None
     context = _context()
     try:
         context.load_verify_locations(config.ca_file)
@@ -66,6 +74,11 @@ def _verifying(key: str, config: RegistryConfig) -> Tls:
     except OSError as error:
         raise ConfigError(f"{key}.ca_file: can't read {config.ca_file}: {error.strerror}") from error
     return context
+
+
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    return _context()
 
 
 def _context() -> ssl.SSLContext:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import aiohttp
 from yarl import URL
 
 from mirrord.errors import AccessError, UpstreamError
 from mirrord.registry.endpoint import same_origin
 from mirrord.registry.failures import Reply, token_failure
+from mirrord.registry.http import aiohttp
 from mirrord.registry.login import Login
 from mirrord.registry.wire import Hop, Way, Wire, finish
 

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Protocol
 
-import structlog
-from aiohttp import ClientError, ClientResponse
-
 from mirrord.errors import DigestMismatchError, UpstreamError
+from mirrord.events import get_logger
 from mirrord.oci.manifest import Descriptor
 from mirrord.registry.ask import Ask
 from mirrord.registry.failures import TransientError
 from mirrord.registry.headers import parse_content_range
+from mirrord.registry.http import ClientError, ClientResponse
 from mirrord.registry.tap import DRAUGHT, SIP, Tap
 from mirrord.registry.transport import Answer, Transport
 from mirrord.registry.wire import Wire, read_in_large_pieces
@@ -29,7 +28,7 @@ PROGRESS_SHARE = 64
 """A transfer that got on by 1 MiB, and by this part of the blob, has earned fresh attempts."""
 _PARTIAL, _UNSATISFIABLE = 206, 416
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class BlobSink(Protocol):

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
 from mirrord.config.model import Limits, RegistryConfig
@@ -19,6 +18,7 @@ from mirrord.registry.endpoint import Endpoint, has_host, same_origin
 from mirrord.registry.failures import Reply, TransientError, answer_failure
 from mirrord.registry.gate import Gate
 from mirrord.registry.headers import parse_challenges
+from mirrord.registry.http import ClientError, ClientResponse
 from mirrord.registry.proxies import Proxy
 from mirrord.registry.pulls import Pulls, Quota
 from mirrord.registry.redirects import redirect_target

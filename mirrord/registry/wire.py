@@ -5,10 +5,11 @@ It follows no redirect, keeps no cookie and knows no credential; the bytes come 
 
 import asyncio
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-import aiohttp
 from yarl import URL
 
 from mirrord import __version__
@@ -17,15 +18,18 @@ from mirrord.errors import NetworkError
 from mirrord.registry.connections import Attempt, connection_failure
 from mirrord.registry.endpoint import Endpoint
 from mirrord.registry.failures import TransientError
+from mirrord.registry.http import aiohttp
 from mirrord.registry.pace import FLOOR_WINDOW, Pace, Speed
 from mirrord.registry.proxies import Proxies, Proxy
-from mirrord.registry.tls import SYSTEM, Trust
+from mirrord.registry.tls import SYSTEM, Trust, authorities
 
 MAX_HEADER = 64 << 10
 """Bytes of one header line: signed URLs are long."""
 READ_SIZE = 512 << 10
 """Bytes taken from a socket at once while a blob streams. asyncio's own 256 KiB cost a tenth of the speed; 1 MiB wins
 nothing more, and takes 2 MB a transfer."""
+READ_AHEAD = 128 << 10
+"""Half of what may come in before somebody takes it. Over TLS 512 KiB cost 6 MB more, and won nothing."""
 
 
 @dataclass(slots=True)
@@ -81,6 +85,7 @@ class Wire:
         self._proxies = Proxies(os.environ)
         self._pace = pace
         self._session: aiohttp.ClientSession | None = None
+        self._authorities: ssl.SSLContext | None = None
         self._patience = limits.connect_timeout + limits.read_timeout + FLOOR_WINDOW
 
     async def send(self, hop: Hop) -> aiohttp.ClientResponse:
@@ -104,9 +109,9 @@ class Wire:
                     hop.url,
                     headers=headers,
                     data=hop.form,
-                    ssl=way.trust.own if hop.is_at_home else way.trust.others,
+                    ssl=await self._trusted(hop, proxy),
                     allow_redirects=False,
-                    read_bufsize=READ_SIZE,
+                    read_bufsize=READ_AHEAD,
                     proxy=None if proxy is None else proxy.url,
                     proxy_headers=shown,
                 )
@@ -114,6 +119,15 @@ class Wire:
             if patience.expired():
                 raise self._too_slow(hop, "the head of its answer") from None
             raise connection_failure(error, self._attempt(hop, proxy)) from None
+
+    async def _trusted(self, hop: Hop, proxy: Proxy | None) -> ssl.SSLContext | Literal[True]:
+        """Whose certificates are believed; True, which asks for none, where nobody is asked over TLS."""
+        if hop.url.scheme == "http" and (proxy is None or proxy.url.scheme == "http"):
+            return True
+        named = hop.way.trust.own if hop.is_at_home else hop.way.trust.others
+        if named is None and self._authorities is None:
+            self._authorities = await asyncio.to_thread(authorities)
+        return named or self._authorities or True
 
     def broken(self, error: Exception, hop: Hop) -> TransientError:
         """The failure for what aiohttp raised while a body was read."""

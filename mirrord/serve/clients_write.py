@@ -9,6 +9,7 @@ from typing import Final
 from mirrord.errors import ConfigError
 from mirrord.serve.clients import ClientFile, ClientSetup
 from mirrord.store import durable
+from mirrord.store.failures import host_errors
 
 _MODE: Final = 0o644
 
@@ -48,7 +49,7 @@ def write(directory: Path, setups: Sequence[ClientSetup], *, force: bool) -> tup
         if each.outcome is Outcome.REPLACED:
             durable.replace_file(each.path, content, mode=_MODE)
         elif each.outcome is Outcome.WRITTEN:
-            with durable.host_errors("create the directory", each.path.parent):
+            with host_errors("create the directory", each.path.parent):
                 each.path.parent.mkdir(parents=True, exist_ok=True)
             durable.write_file(each.path, content, mode=_MODE)
     return tuple(planned)
@@ -56,7 +57,7 @@ def write(directory: Path, setups: Sequence[ClientSetup], *, force: bool) -> tup
 
 def _planned(directory: Path, client: str, file: ClientFile) -> WrittenFile:
     path = directory / client / file.path
-    with durable.host_errors("read", path):
+    with host_errors("read", path):
         try:
             there = path.read_bytes()
         except FileNotFoundError:

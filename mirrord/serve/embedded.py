@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from mirrord.errors import HostError
+from mirrord.events import get_logger
 from mirrord.serve.address import Address
 from mirrord.serve.errors import Refusal
 from mirrord.serve.files import Opened, Workers
@@ -39,7 +39,7 @@ _FILES: Final = 65_536
 _QUIET: Final = 60.0
 """Seconds between two log lines about a tree that can't be read."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def make_app(tree: Tree, terms: Terms = NO_TERMS) -> web.Application:
@@ -116,6 +116,8 @@ class _Registry:
             return Refusal.READ_ONLY
         headers = request.headers
         route = parse_target(request.raw_path, headers.get("Host", ""), self.terms)
+        if route is not Refusal.TARGET_REFUSED and _guards_a_write(headers):
+            return Refusal.CONDITION
         if isinstance(route, Refusal):
             return route
         wanted = RangeRequest(headers.get("Range", ""), headers.get("If-Range", ""))
@@ -189,6 +191,11 @@ def _allow_many_files() -> None:
     enough = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
     if now != resource.RLIM_INFINITY and now < enough:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
+
+
+def _guards_a_write(headers: Mapping[str, str]) -> bool:
+    """Whether a request is to be done only where nothing has changed: nginx can't tell by digests, so nobody does."""
+    return headers.get("If-Match", "") not in {"", "*"} or bool(headers.get("If-Unmodified-Since"))
 
 
 def _refuse(refusal: Refusal) -> web.Response:

@@ -24,6 +24,7 @@ class Refusal(Enum):
     UNAUTHORIZED = (401, "UNAUTHORIZED", "authentication required")
     DENIED = (403, "DENIED", "access denied")
     READ_ONLY = (405, "UNSUPPORTED", "read-only registry: GET and HEAD only")
+    CONDITION = (412, "UNSUPPORTED", "nothing is written here: ask without If-Match and If-Unmodified-Since")
     RANGE = (416, "UNSUPPORTED", "range not satisfiable")
     PLAIN_HTTP = (400, "UNSUPPORTED", "plain HTTP was sent to an https port")
     BUSY = (503, "UNAVAILABLE", "more requests or connections than one client may have here")

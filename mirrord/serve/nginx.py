@@ -121,6 +121,7 @@ def _values(site: NginxSite) -> Mapping[str, str]:
         "LIMITS": nginx_access.limits(site.serve),
         "TLS": nginx_access.tls(site.serve),
         "WHO": nginx_access.who(site.serve),
+        "DOCUMENTS": nginx_access.documents(site.serve),
         "STRANGERS": nginx_access.strangers(site.serve),
         "REFUSED": nginx_access.refused(site.serve),
         "SPOKEN": "spoken" if site.aliases else "repo",

@@ -9,9 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-import structlog
-
 from mirrord.errors import HostError
+from mirrord.events import get_logger
 from mirrord.store import durable
 from mirrord.store.layout import Layout
 from mirrord.store.public import read_public, write_public
@@ -40,7 +39,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-Frame-Options": "DENY",
 }
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @cache

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
 class Clock(Protocol):
     """Where time comes from."""
+
+    look: timedelta
+    """How often it is looked at, at least: it may jump, and the host may sleep."""
 
     def now(self) -> datetime:
         """The time, aware, in UTC. It may jump, also backwards."""
@@ -18,6 +21,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The host's own."""
+
+    look = timedelta(seconds=60)
 
     def now(self) -> datetime:
         """The time."""

@@ -8,17 +8,17 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
-
-import structlog
 
 from mirrord.config.groups import Group
 from mirrord.config.model import Config
-from mirrord.errors import ConfigError, HostError, MirrordError
-from mirrord.service.agenda import Due, Past, after_failure, after_run, next_run, settled
+from mirrord.errors import HostError, MirrordError
+from mirrord.events import get_logger, with_fields
+from mirrord.service.agenda import Due, Past, after_failure, after_run
 from mirrord.service.clock import Clock
-from mirrord.service.pasts import load_pasts, save_pasts
+from mirrord.service.dues import Dues
+from mirrord.service.pasts import Pasts
 from mirrord.service.setting import Setting
 from mirrord.service.turns import Turns
 from mirrord.service.upkeep import GC, VERIFY, Upkeep
@@ -26,13 +26,10 @@ from mirrord.store.change import Brake
 from mirrord.store.store import Store
 from mirrord.sync.journal import Known, Told, write_down
 from mirrord.sync.outcome import Progress, Report
-from mirrord.sync.plan import plan_group, plan_some
+from mirrord.sync.plan import plan_group
 from mirrord.sync.run import Order, Upstreams, run_sync
 
-LOOK = timedelta(seconds=60)
-"""How often the clock is looked at, at least: it may jump, and the host may sleep."""
-
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class ToldOf(Protocol):
@@ -75,6 +72,7 @@ class Daemon:
         upstreams: Callable[[Config], Upstreams] = Upstreams,
     ) -> None:
         self.store = store
+        store.now = clock.now  # what is due and what is old enough to go are one question
         self.setting = setting
         self.clock = clock
         self.upstreams = upstreams(setting.config)
@@ -83,7 +81,8 @@ class Daemon:
         """By group."""
         self._upstreams = upstreams
         self._told = told
-        self._pasts: dict[str, Past] = {}
+        self._pasts = Pasts()
+        self._dues = Dues(setting.config.timezone)
         self._asked: dict[str, Asked] = {}
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -94,9 +93,8 @@ class Daemon:
 
     async def run(self) -> None:
         """Keep the mirror fresh until `stop`. Raises HostError where the root is no longer what was opened."""
-        self._pasts = await self.store.run(lambda: load_pasts(self.store.layout))
-        for job in (GC, VERIFY):  # the first time comes by the schedule, counted from the first start
-            self._pasts.setdefault(job, Past(begun=self.clock.now()))
+        self._pasts = await Pasts.load(self.store)
+        self._pasts.begin((GC, VERIFY), self.clock.now())
         opened = await self.store.run(lambda: _identity(self.store))
         _log.info("service.ready", groups=len(self.setting.groups), images=len(self.setting.images))
         try:
@@ -126,9 +124,10 @@ class Daemon:
     def reload(self, setting: Setting) -> None:
         """Go on under another config; runs under way end under the one they began with."""
         self.setting = setting
+        self._dues = Dues(setting.config.timezone)
         self.upstreams = self._upstreams(setting.config)
         names = {group.name for group in setting.groups}
-        self._pasts = {name: past for name, past in self._pasts.items() if name in names | {GC, VERIFY}}
+        self._pasts.keep(names | {GC, VERIFY})
         for name in self._asked.keys() - names:
             self._asked.pop(name).ended.set_result(None)
         self._wake.set()
@@ -173,8 +172,8 @@ class Daemon:
         """What is known of each group's runs, for the status."""
         found: dict[str, Mapping[str, object]] = {}
         for group in self.setting.groups:
-            past = self._pasts.get(group.name, Past())
-            due = next_run(group, self.setting.config.timezone, past, now)
+            past = self._pasts.of(group.name)
+            due = self._dues.of(group, past, now)
             found[group.name] = {
                 **{name: value for name, value in past.document().items() if name not in {"again", "left"}},
                 "next": due.at.isoformat(timespec="seconds"),
@@ -184,8 +183,8 @@ class Daemon:
 
     def _begin(self, now: datetime) -> datetime:
         """Begin all that is due, and say when to look again."""
-        until = now + LOOK
-        self._pasts = {name: settled(past, now) for name, past in self._pasts.items()}
+        until = now + self.clock.look
+        self._pasts.settle(now)
         if self.turns.holds_back:
             return until
         for group in self.setting.groups:
@@ -195,13 +194,13 @@ class Daemon:
             if asked is not None:
                 self._start(group, Due(now, asked.only), asked)
                 continue
-            due = next_run(group, self.setting.config.timezone, self._pasts.get(group.name, Past()), now)
+            due = self._dues.of(group, self._pasts.of(group.name), now)
             if due.at <= now and not self.is_paused:
                 self._start(group, due, None)
             elif not self.is_paused:
                 until = min(until, due.at)
         if not self._is_stopping and not self.is_paused:
-            job = self._upkeep.next_job(self.setting, self._pasts, now)
+            job = self._upkeep.next_job(self.setting, self._pasts.by_name, now)
             if job is not None:
                 self._keep(asyncio.create_task(self._tidy(job), name=job))
         return until
@@ -222,9 +221,9 @@ class Daemon:
     async def _run(self, group: Group, due: Due, progress: Progress, asked: Asked | None) -> Report | None:
         """One run of a group, from its plan to what is remembered of it."""
         setting, begun, report = self.setting, self.clock.now(), None
-        past = self._pasts.get(group.name, Past())
+        past = self._pasts.of(group.name)
         try:
-            with structlog.contextvars.bound_contextvars(group=group.name):
+            with with_fields(group=group.name):
                 served = await self.store.repositories()
                 has_rest = group.name == setting.groups[0].name
                 plans = plan_group(setting.images, served, group.name, has_rest=has_rest, only=due.only)
@@ -253,7 +252,7 @@ class Daemon:
             if asked is not None and not asked.ended.done():
                 asked.ended.set_result(report)
             self._changed()
-        await self._save()
+        await self._pasts.save(self.store)
         return report
 
     async def _tidy(self, job: str) -> None:
@@ -269,17 +268,10 @@ class Daemon:
             self._upkeep.ended(job)
             self._changed()
         self._remember(job, Past(begun=begun, ended=self.clock.now()))
-        await self._save()
+        await self._pasts.save(self.store)
 
     def _remember(self, name: str, past: Past) -> None:
-        self._pasts[name] = past
-
-    async def _save(self) -> None:
-        pasts = dict(self._pasts)
-        try:
-            await self.store.run(lambda: save_pasts(self.store.layout, pasts))
-        except HostError as error:  # the next start runs all at once
-            _log.warning("notes.not_saved", owner=str(error.owner), error=str(error))
+        self._pasts.by_name[name] = past
 
     async def _end_tasks(self) -> None:
         for asked in self._asked.values():
@@ -288,7 +280,7 @@ class Daemon:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._save()
+        await self._pasts.save(self.store)
 
 
 def _identity(store: Store) -> tuple[int, int] | None:
@@ -298,16 +290,3 @@ def _identity(store: Store) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def group_of(setting: Setting, what: str) -> tuple[str, tuple[str, ...] | None]:
-    """The group that a person means: by its name, or by an image of it, then with its repository.
-
-    Raises ConfigError, InvalidReferenceError.
-    """
-    if what in {group.name for group in setting.groups}:
-        return what, None
-    (plan,) = plan_some(setting.images, (), [what])
-    if not plan.images:
-        raise ConfigError(f"{what} is neither a group nor an image of the config")
-    return plan.group, (plan.name,)

@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
 from aiohttp import web
 
 from mirrord.errors import ConfigError, MirrordError
+from mirrord.events import get_logger
 from mirrord.serve.address import Address, require_unguarded
 from mirrord.serve.embedded import change_terms, make_app, serving
 from mirrord.serve.page_files import keep_page
@@ -20,7 +20,7 @@ from mirrord.serve.routes import Terms
 from mirrord.service.board import Board
 from mirrord.service.clock import Clock, SystemClock
 from mirrord.service.control import controlling
-from mirrord.service.daemon import LOOK, Daemon, group_of
+from mirrord.service.daemon import Daemon
 from mirrord.service.health import add_health
 from mirrord.service.metrics import GroupTimes, Metrics
 from mirrord.service.notices import Notice, newly_stale, news
@@ -43,7 +43,7 @@ _LAST_WORDS = 3.0
 _FIXED = ("root", "listen", "control", "serve", "reserve", "log")
 """Keys whose change takes a restart."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Service:
     async def trigger(self, what: str | None, *, wait: bool) -> Reply:
         """Have a group (or the group of an image; None: all) run now and, to ``wait``, end. Raises ConfigError."""
         setting = self.daemon.setting
-        wanted = [group_of(setting, what)] if what is not None else [(group.name, None) for group in setting.groups]
+        wanted = [setting.meant(what)] if what is not None else [(group.name, None) for group in setting.groups]
         asked = {name: self.daemon.trigger(name, only) for name, only in wanted}
         if not wait:
             return Reply({"triggered": list(asked)})
@@ -251,7 +251,7 @@ class Service:
     async def _watch_staleness(self) -> None:
         """Tell of images that become stale, within a minute."""
         while True:
-            await asyncio.sleep(LOOK.total_seconds())
+            await asyncio.sleep(SystemClock.look.total_seconds())
             before, now = self._looked, self._clock.now()
             self._looked = now
             if self.metrics.board.next_stale(before) > now.timestamp():

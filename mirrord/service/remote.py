@@ -17,16 +17,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from mirrord.errors import HostError
+from mirrord.events import get_logger, with_fields
 from mirrord.service.operation import Meters, Operation, Reply
 from mirrord.service.place import connect, places
 from mirrord.service.wire import MAX_LINE, About, operation_document, read_error, read_object, read_reply
 
 _PATIENCE: Final = 10.0
 """Seconds that a daemon has to say who it is."""
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class GivenUpError(Exception):
@@ -179,5 +178,5 @@ def _tell(event: Mapping[str, Any]) -> None:
         elif name not in {"level", "timestamp"}:
             into[name] = value
     level = logging.getLevelNamesMapping().get(str(event.get("level")).upper(), logging.INFO)
-    with structlog.contextvars.bound_contextvars(**bound):
+    with with_fields(**bound):
         _log.log(level, str(event.get("event")), **fields)

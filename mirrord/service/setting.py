@@ -10,6 +10,7 @@ from mirrord.config.loader import load
 from mirrord.config.model import Config
 from mirrord.errors import ConfigError
 from mirrord.store.retention import Retention
+from mirrord.sync.plan import plan_some
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,18 @@ class Setting:
             if group.name == name:
                 return group
         raise ConfigError(f"there is no group {name}; the config has {', '.join(group.name for group in self.groups)}")
+
+    def meant(self, what: str) -> tuple[str, tuple[str, ...] | None]:
+        """The group that a person means: by its name, or by an image of it, then with its repository.
+
+        Raises ConfigError, InvalidReferenceError.
+        """
+        if what in {group.name for group in self.groups}:
+            return what, None
+        (plan,) = plan_some(self.images, (), [what])
+        if not plan.images:
+            raise ConfigError(f"{what} is neither a group nor an image of the config")
+        return plan.group, (plan.name,)
 
 
 def retention_of(config: Config | None) -> Retention:

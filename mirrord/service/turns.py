@@ -13,7 +13,7 @@ class Turns:
     is_at_work: Callable[[], bool]
     """Whether a run or upkeep is under way."""
     is_over: Callable[[], None]
-    """Told when one that had a place is done."""
+    """Told when one that had a place is done, or waits for one no longer."""
     _others: int = 0
     _waiting: int = 0
     """Who waits to be alone."""
@@ -33,6 +33,9 @@ class Turns:
             while not self._is_free(alone=alone):
                 self._freed.clear()
                 await self._freed.wait()
+        except asyncio.CancelledError:
+            self.is_over()  # nobody is held back by it any more
+            raise
         finally:
             self._waiting -= alone
         self._others += 1

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
+from mirrord.events import get_logger
 from mirrord.service.agenda import Past
 from mirrord.service.clock import Clock
 from mirrord.service.schedule import Schedule
@@ -28,7 +27,7 @@ _UNPACED = 1 << 40
 """Bytes a second: as good as no bound, and the pacer looks at its clock all the same."""
 _GLANCE = 0.2
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(slots=True)

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-import aiohttp
-import structlog
-
 from mirrord import __version__
 from mirrord.config.sections import Notify
+from mirrord.events import get_logger
+from mirrord.registry.http import aiohttp
+from mirrord.registry.tls import authorities
 from mirrord.service.notices import Notice
 
 ATTEMPTS = 4
@@ -22,7 +22,7 @@ _OK = range(200, 300)
 _GIVE_UP = range(400, 500)
 _MAX_KEY = 64 << 10
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 async def send_all(hooks: Sequence[Notify], notices: Sequence[Notice], mirror: str, now: datetime) -> None:
@@ -31,7 +31,11 @@ async def send_all(hooks: Sequence[Notify], notices: Sequence[Notice], mirror: s
     if not wanted:
         return
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session, asyncio.TaskGroup() as tasks:
+    wire = aiohttp.TCPConnector(ssl=await asyncio.to_thread(authorities))
+    async with (
+        aiohttp.ClientSession(timeout=timeout, connector=wire, trust_env=True) as session,
+        asyncio.TaskGroup() as tasks,
+    ):
         for place, notice in wanted:
             tasks.create_task(_tell(session, hooks[place], f"notify[{place}]", notice, notice.document(mirror, now)))
 

@@ -4,7 +4,7 @@ Written durably before anything follows from it. A publication leaves out what i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
@@ -45,6 +45,11 @@ class Blocks:
     """All blocks in force."""
 
     entries: tuple[Block, ...] = ()
+
+    @classmethod
+    def read(cls, documents: Iterable[Mapping[str, str]]) -> Self:
+        """Out of each one's document. Raises KeyError, TypeError, InvalidDigestError."""
+        return cls(tuple(map(_read, documents)))
 
     @property
     def digests(self) -> frozenset[Digest]:
@@ -97,7 +102,7 @@ def read_blocks(layout: Layout) -> Blocks:
         documents = json.loads(content)
         if not isinstance(documents, list):
             raise TypeError("it is no list of blocks")
-        return Blocks(tuple(map(_read, documents)))
+        return Blocks.read(documents)
 
 
 def write_blocks(layout: Layout, blocks: Blocks) -> None:

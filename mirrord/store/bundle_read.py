@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirrord.errors import ConfigError, MirrordError
-from mirrord.store import durable
 from mirrord.store.bundle import (
     BLOCK,
     END,
@@ -20,6 +19,7 @@ from mirrord.store.bundle import (
     size_in,
     tar_header,
 )
+from mirrord.store.failures import host_errors
 from mirrord.store.record import Record
 
 AGAIN = "copy it again and load it again: what was right of it is kept"
@@ -104,7 +104,7 @@ def _opened(path: Path, descriptor: int, length: int) -> OpenBundle:
 
 def _read(path: Path, descriptor: int, at: int, size: int) -> bytes:
     pieces = []
-    with durable.host_errors("read", path):
+    with host_errors("read", path):
         while size and (piece := os.pread(descriptor, size, at)):
             pieces.append(piece)
             at, size = at + len(piece), size - len(piece)

@@ -14,6 +14,7 @@ from mirrord.oci.manifest import Kind, Manifest
 from mirrord.store import durable
 from mirrord.store.bundle import END, HEADER, Bundle, Member, Role, length_of, padded, tar_header
 from mirrord.store.content import read_manifest
+from mirrord.store.failures import host_errors
 from mirrord.store.history import find_snapshot, served
 from mirrord.store.layout import Layout, flat_name
 from mirrord.store.pool import size_in_pool
@@ -199,7 +200,7 @@ def _verified(planned: Plan, member: Member) -> Iterator[bytes]:
     except FileNotFoundError as error:
         raise HostError(f"{path} went while the bundle was written; export again") from error
     try:
-        with durable.host_errors("read", path):
+        with host_errors("read", path):
             while left and (chunk := os.read(descriptor, min(_CHUNK, left))):
                 hasher.update(chunk)
                 left -= len(chunk)

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import stat
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,16 +23,16 @@ from mirrord.store.garbage import (
     compared_blobs,
     digests_present,
     generations_on_disk,
-    linked_generations,
     manifests_present,
     named_digests,
     repositories_on_disk,
     unnamed_manifests,
 )
-from mirrord.store.history import all_snapshots
 from mirrord.store.hold import read_hold, read_pins
 from mirrord.store.layout import Layout
+from mirrord.store.remembered import identity_of
 from mirrord.store.retention import Retention, Why, kept
+from mirrord.store.seen import Seen
 from mirrord.store.snapshot import UndurableError, served_name
 from mirrord.store.tombstones import Tombstones
 
@@ -94,7 +93,8 @@ class Collector:
     layout: Layout
     retention: Retention
     is_dry: bool
-    clock: Clock = time.time
+    seen: Seen
+    clock: Clock
     result: Collected = field(default_factory=Collected)
     kept_generations: dict[str, set[str]] = field(default_factory=dict)
     """By repository, those that a snapshot that stays names."""
@@ -110,7 +110,7 @@ class Collector:
         served, or any can't be read: then nothing is collected either.
         """
         served = served_name(self.layout)
-        found = all_snapshots(self.layout)
+        found = self.seen.all_snapshots()
         if served is None and not found and not os.listdir(self.layout.generations):
             return False
         if served is None or not found:
@@ -119,7 +119,7 @@ class Collector:
         stay = kept(found, served, self._protected(), self.retention, now)
         for snapshot in found:
             if snapshot.name in stay:
-                for name, identity in {*snapshot.generations.items(), *linked_generations(self.layout, snapshot.name)}:
+                for name, identity in self.seen.generations_named(snapshot):
                     self.kept_generations.setdefault(name, set()).add(identity)
         with self._trashing():
             for snapshot in found:
@@ -159,10 +159,11 @@ class Collector:
         except DoubtError as doubt:
             self._doubt(doubt)
             return
-        for identity in sorted(identities - self.kept_generations.get(repository, set())):
+        gone = identities - self.kept_generations.get(repository, set())
+        for identity in sorted(gone):
             self._record(Level.GENERATION, f"{repository} {identity}", "no snapshot names it", 0)
             self._trash(room / identity)
-        if not self.is_dry:
+        if gone == identities and not self.is_dry:
             durable.remove_empty_directory(room)
 
     def _trash(self, path: Path) -> None:
@@ -177,22 +178,27 @@ class Collector:
 
     def repository(self, name: str, tombstones: Tombstones) -> None:
         """Sweep one repository's manifests, then its blobs (under its lock). Any doubt keeps all of it, and is told."""
+        state = self.seen.state_of(name, self.kept_generations)
         try:
-            self._repository(name, tombstones, self.clock())
+            is_clean = self._repository(name, tombstones, self.clock())
         except DoubtError as doubt:
             self._doubt(doubt)
             self.lacked.update(digests_present(self.layout, name))
         else:
             if not self.is_dry:
                 self._prune(name)
+                if is_clean:
+                    self.seen.found_clean(name, state)
 
-    def _repository(self, name: str, tombstones: Tombstones, now: float) -> None:
+    def _repository(self, name: str, tombstones: Tombstones, now: float) -> bool:
+        """Whether nothing was found: as long as nothing changes, a next look finds nothing either."""
         generations, wanted = generations_on_disk(self.layout, name), self.kept_generations.get(name, set())
         if lost := sorted(wanted - generations):
             raise DoubtError(f"{name}: its generation {lost[0]}, which a snapshot names, is gone")
         if self.is_dry:
             generations &= wanted
-        present, named = manifests_present(self.layout, name), named_digests(self.layout, name, generations)
+        present = manifests_present(self.layout, name, self.seen.manifests)
+        named = named_digests(self.layout, name, generations, self.seen.generations)
         unnamed = unnamed_manifests(present, named)
         tombstones.note(name, unnamed, now)
         due = [each for each in unnamed if tombstones.is_due(name, each, now, self.retention.patience)]
@@ -207,14 +213,17 @@ class Collector:
         for each in due:
             self._record(Level.MANIFEST, f"{name} {each}", "no tag names it, and its grace is over", 0)
             self._unlink(self.layout.manifests(name) / each)
+            self.seen.unlinked(present[each].digest)
         if (due or blobs) and not self.is_dry:
             self._sync(self.layout.manifests(name))
             tombstones.note(name, waiting, now)  # what comes back has its whole grace again
         for each in blobs:
             self._record(Level.BLOB, f"{name} {each}", "no manifest here names it", 0)
             self._unlink(self.layout.blobs(name) / each)
+            self.seen.unlinked(Digest.parse(each))
         if blobs and not self.is_dry:
             self._sync(self.layout.blobs(name))
+        return not (unnamed or blobs or lacked or absent)
 
     def _sync(self, directory: Path) -> None:
         if durable.is_directory(directory):
@@ -234,9 +243,11 @@ class Collector:
             directory = directory.parent
 
     def pool_rooms(self) -> tuple[Path, ...]:
-        """The directories of the pool's files."""
+        """The directories of the pool's files that may have something to collect."""
         rooms = [path for name in _HEX for path in (self.layout.root / "pool" / name).iterdir()]
-        return tuple(sorted(path for path in rooms if durable.is_directory(path)))
+        now = self.clock()
+        looked_at = [path for path in rooms if not self.seen.is_room_clean(str(path), now)]
+        return tuple(sorted(path for path in looked_at if durable.is_directory(path)))
 
     def pool(self, room: Path) -> None:
         """Sweep one directory of the pool (under the lock of those who link) of files that nothing links to.
@@ -245,6 +256,7 @@ class Collector:
         """
         now, algorithm, prefix = self.clock(), room.parent.name, room.name
         is_hex = _HEX[algorithm].fullmatch
+        before, has_others = identity_of(room), True
         for name in sorted(os.listdir(room)):
             path = f"{room}/{name}"
             try:
@@ -253,15 +265,22 @@ class Collector:
                 continue
             if not (stat.S_ISREG(status.st_mode) and is_hex(name) and name.startswith(prefix)):
                 self.result.doubts.append(f"{path} is none of mirrord's; it stays")
-            elif status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:
+                has_others = False
+                continue
+            has_others &= status.st_nlink > 1
+            if status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:
                 digest = Digest.parse(f"{algorithm}:{name}")
                 if digest not in self.lacked:
                     self._record(Level.POOL, str(digest), "no repository has it", status.st_blocks * 512)
                     self._unlink(Path(path))
+        if has_others:
+            self.seen.found_room_clean(str(room), before)
 
     def repositories(self) -> tuple[str, ...]:
-        """Every repository with content, and every one that should have some."""
-        return tuple(sorted({*repositories_on_disk(self.layout), *self.kept_generations}))
+        """Every repository with content, and every one that should have some, but those in which nothing changed."""
+        every = {*repositories_on_disk(self.layout), *self.kept_generations}
+        self.seen.only(every)
+        return tuple(sorted(name for name in every if not self.seen.is_clean(name, self.kept_generations)))
 
     def _record(self, level: Level, name: str, why: str, freed: int) -> None:
         self.result.victims.append(Victim(level, name, why, freed))

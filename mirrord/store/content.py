@@ -1,8 +1,10 @@
 """A repository's content: which blobs and manifests it has, and the order in which new ones appear (B2)."""
 
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from mirrord.errors import HostError
@@ -42,6 +44,8 @@ class Demand:
     """An image, and what has to be here of it."""
 
     digest: Digest
+    kind: Kind | None
+    """As what it has to be here; None where that is not on record."""
     choice: PlatformChoice
     lacking: frozenset[Digest] = frozenset()
     """Parts of an index that it is complete without: the upstream itself lacks them."""
@@ -82,17 +86,21 @@ def read_manifest(layout: Layout, repository: str, digest: Digest) -> Manifest |
 
 def check_rooms(layout: Layout, repository: str) -> None:
     """Raise HostError where something else stands in the place of a directory of a repository's content."""
-    for room in (layout.blobs(repository), layout.manifests(repository)):
-        for directory in (room, *room.parents):
-            if directory == layout.root:
-                break
-            if os.path.lexists(directory) and not durable.is_directory(directory):
-                raise HostError(f"{directory} is no directory, or a link to one; expected one that mirrord made")
+    directories = list(accumulate((str(layout.content), *repository.split("/")), "{}/{}".format))
+    for directory in (*directories, f"{directories[-1]}/_blobs", f"{directories[-1]}/_manifests"):
+        try:
+            is_directory = stat.S_ISDIR(os.lstat(directory).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if not is_directory:
+            raise HostError(f"{directory} is no directory, or a link to one; expected one that mirrord made")
 
 
-def has_manifest(layout: Layout, repository: str, digest: Digest, size: int | None = None) -> bool:
+def has_manifest(
+    layout: Layout, repository: str, digest: Digest, size: int | None = None, kinds: Iterable[Kind] = Kind
+) -> bool:
     """Whether a repository has the manifest of ``digest`` (of ``size`` bytes, where that is known)."""
-    for kind in Kind:
+    for kind in kinds:
         found = file_size(layout.manifest(repository, digest, kind))
         if found is not None:
             return found == size if size is not None else found > 0
@@ -111,7 +119,8 @@ def held_children(
     digest = demand.digest
     if digest in suspects:
         return None
-    if not any(file_size(layout.manifest(repository, digest, kind)) for kind in (Kind.OCI_INDEX, Kind.DOCKER_LIST)):
+    indexes = [kind for kind in _kinds(demand) if kind.is_index]
+    if not any(file_size(layout.manifest(repository, digest, kind)) for kind in indexes):
         return () if _has_image(layout, repository, demand) else None
     index = read_manifest(layout, repository, digest)
     if index is None or not index.offers(demand.choice):
@@ -122,16 +131,20 @@ def held_children(
             if child.digest in demand.lacking:
                 continue
             return None
-        deeper = held_children(layout, repository, replace(demand, digest=child.digest), suspects)
+        deeper = held_children(layout, repository, replace(demand, digest=child.digest, kind=None), suspects)
         if deeper is None:
             return None
         below += (child.digest, *deeper)
     return tuple(dict.fromkeys(below))
 
 
+def _kinds(demand: Demand) -> Iterable[Kind]:
+    return Kind if demand.kind is None else (demand.kind,)
+
+
 def _has_image(layout: Layout, repository: str, demand: Demand) -> bool:
     if not demand.with_foreign:
-        return has_manifest(layout, repository, demand.digest)
+        return has_manifest(layout, repository, demand.digest, kinds=_kinds(demand))
     manifest = read_manifest(layout, repository, demand.digest)
     foreign = [blob for blob in manifest.blobs if blob.is_foreign] if manifest else []
     return manifest is not None and len(survey(layout, repository, foreign).held) == len(foreign)

@@ -11,12 +11,13 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from mirrord.errors import HostError
+from mirrord.store.failures import host_error, host_errors
 
 DIRECTORY_MODE: Final = 0o755
 PRIVATE_MODE: Final = 0o700
@@ -29,48 +30,6 @@ _TRIES = 5
 _FICLONE = 0x40049409
 _NO_SHARING = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EPERM})
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-@contextlib.contextmanager
-def host_errors(action: str, path: Path | str) -> Iterator[None]:
-    """Turn an OSError inside into a HostError such as ``cannot link /r/pool/…: No space left on device (…)``."""
-    try:
-        yield
-    except OSError as error:
-        raise host_error(action, path, error) from error
-
-
-@contextlib.contextmanager
-def any_host_error(root: Path) -> Iterator[None]:
-    """Turn an OSError that nothing inside dealt with into a HostError: it is this host's disk, wherever it was."""
-    try:
-        yield
-    except OSError as error:
-        raise host_error("work on", str(error.filename or root), error) from error
-
-
-def host_error(action: str, path: Path | str, error: OSError) -> HostError:
-    """The HostError for one failed system call."""
-    message = f"cannot {action} {path}: {error.strerror or error}"
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        message += f" ({_free(path)}); free some space: what is served stays as it was"
-    elif error.errno == errno.EXDEV:
-        message += "; the whole root must be one filesystem and one mount, so that bytes can be hardlinked"
-    elif error.errno == errno.EROFS:
-        message += "; the filesystem is mounted read-only"
-    elif error.errno in {errno.EACCES, errno.EPERM}:
-        message += "; the root and all in it must belong to the user that runs mirrord"
-    elif error.errno in {errno.EMFILE, errno.ENFILE}:
-        message += "; raise the limit of open files (ulimit -n, LimitNOFILE=)"
-    return HostError(message)
-
-
-def _free(path: Path | str) -> str:
-    for candidate in (Path(path), *Path(path).parents):
-        with contextlib.suppress(OSError):
-            free = os.statvfs(candidate)
-            return f"{free.f_bavail * free.f_frsize} bytes and {free.f_favail} inodes free"
-    return "free space unknown"
 
 
 class Barrier:
@@ -155,8 +114,13 @@ def replace_file(path: Path, content: bytes, *, mode: int) -> None:
     """Put ``content`` in place of ``path`` atomically and durably, whether or not it exists."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     unlink(temporary, missing_ok=True)
-    write_file(temporary, content, mode=mode, sync=True)
-    rename(temporary, path)
+    try:
+        write_file(temporary, content, mode=mode, sync=True)
+        rename(temporary, path)
+    except HostError:
+        with contextlib.suppress(HostError):  # a full disk: what there is of it must not stay
+            unlink(temporary, missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 

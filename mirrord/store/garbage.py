@@ -4,7 +4,9 @@ What is present protects its children: generations on disk protect manifests, ma
 """
 
 import contextlib
+import functools
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,11 @@ from mirrord.oci.manifest import MAX_MANIFEST_SIZE, parse_manifest
 from mirrord.oci.reference import is_local_name
 from mirrord.store import durable
 from mirrord.store.content import check_rooms
+from mirrord.store.failures import host_errors
 from mirrord.store.generation import read_record
-from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name
+from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name, tag_target
 from mirrord.store.record import Record
+from mirrord.store.remembered import Remembered
 
 
 class DoubtError(Exception):
@@ -37,7 +41,7 @@ def repositories_on_disk(layout: Layout) -> tuple[str, ...]:
 def linked_generations(layout: Layout, snapshot: str) -> Iterator[tuple[str, str]]:
     """Each repository and generation that a snapshot's links name. Raises HostError where it can't be read."""
     directory = layout.snapshots / snapshot
-    with durable.host_errors("read", directory):
+    with host_errors("read", directory):
         for entry in os.scandir(directory):
             if entry.is_symlink():
                 yield entry.name.replace("!", "/"), os.readlink(entry.path).rpartition("/")[2]
@@ -55,21 +59,34 @@ def generations_on_disk(layout: Layout, repository: str) -> frozenset[str]:
     return names
 
 
-def named_digests(layout: Layout, repository: str, generations: Iterable[str]) -> frozenset[Digest]:
+def named_digests(
+    layout: Layout, repository: str, generations: Iterable[str], known: Remembered[frozenset[Digest]]
+) -> frozenset[Digest]:
     """Every manifest that ``generations`` name. Raises DoubtError where one does not parse."""
     named: set[Digest] = set()
     for identity in generations:
-        tags = layout.generations / flat_name(repository) / identity / "tags"
-        try:
-            record = read_record(layout, repository, identity)
-            named |= digests_named(record)
-            targets = {tag: parse_manifest_name(os.readlink(tags / tag)) for tag in os.listdir(tags)}
-        except (MirrordError, OSError, LookupError, TypeError) as error:
-            raise DoubtError(f"{repository}: {error}") from error
-        for tag, target in targets.items():
-            if target is None or tag not in record.tags:
-                raise DoubtError(f"{repository}: tag {tag!r} of generation {identity} is not as its record has it")
-            named.add(target[0])
+        room = f"{layout.generations}/{flat_name(repository)}/{identity}"
+        read = functools.partial(_named_by, layout, repository, identity)
+        named |= known.of(read, f"{room}/record.json", f"{room}/tags")
+    return frozenset(named)
+
+
+def _named_by(layout: Layout, repository: str, identity: str) -> frozenset[Digest]:
+    tags = f"{layout.generations}/{flat_name(repository)}/{identity}/tags"
+    try:
+        record = read_record(layout, repository, identity)
+        named = digests_named(record)
+        links = {tag: os.readlink(f"{tags}/{tag}") for tag in os.listdir(tags)}
+    except (MirrordError, OSError, LookupError, TypeError) as error:
+        raise DoubtError(f"{repository}: {error}") from error
+    for tag, said in links.items():
+        held = record.tags.get(tag)
+        if held is not None and said == tag_target(repository, held.digest, held.kind):
+            continue
+        target = parse_manifest_name(said)
+        if target is None or held is None:
+            raise DoubtError(f"{repository}: tag {tag!r} of generation {identity} is not as its record has it")
+        named.add(target[0])
     return frozenset(named)
 
 
@@ -82,24 +99,27 @@ def digests_named(record: Record) -> set[Digest]:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """One manifest that a repository has, as far as garbage collection cares: what protects what."""
+    """One manifest that a repository has, as far as others depend on it: what it protects, and how much that is."""
 
     digest: Digest
     is_index: bool
+    size: int
     children: tuple[Digest, ...]
-    blobs: frozenset[str]
-    """Digests of its config and layers, as their files are named."""
+    blobs: Mapping[str, int]
+    """Digests of its config and layers, as their files are named, and their sizes."""
     foreign: frozenset[str]
     """Those of them that are to be had elsewhere: the repository may lack them."""
 
 
-def manifests_present(layout: Layout, repository: str) -> Mapping[str, Present]:
+def manifests_present(layout: Layout, repository: str, known: Remembered[Present]) -> Mapping[str, Present]:
     """Every manifest of a repository, by its file's name. Raises DoubtError for a file that is none, or is damaged."""
     room = layout.manifests(repository)
     try:
         check_rooms(layout, repository)
         with os.scandir(room) as entries:
-            return {entry.name: _present(entry, repository) for entry in entries}
+            return {
+                entry.name: known.of(functools.partial(_present, entry, repository), entry.path) for entry in entries
+            }
     except FileNotFoundError:
         return {}
     except (MirrordError, OSError) as error:
@@ -122,8 +142,9 @@ def _present(entry: "os.DirEntry[str]", repository: str) -> Present:
     return Present(
         digest,
         manifest.kind.is_index,
+        len(raw),
         tuple(child.digest for child in manifest.children),
-        frozenset(str(blob.digest) for blob in manifest.blobs),
+        {sys.intern(str(blob.digest)): blob.size for blob in manifest.blobs},
         frozenset(str(blob.digest) for blob in manifest.blobs if blob.is_foreign),
     )
 
@@ -150,7 +171,7 @@ def compared_blobs(layout: Layout, repository: str, left: Iterable[Present]) -> 
     named: set[str] = set()
     foreign: set[str] = set()
     for manifest in left:
-        named |= manifest.blobs
+        named |= manifest.blobs.keys()
         foreign |= manifest.foreign
     present = set(_names(repository, layout.blobs(repository)))
     unnamed = sorted(present - named)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mirrord.oci.manifest import Kind
 from mirrord.store import durable
+from mirrord.store.failures import host_error
 from mirrord.store.layout import Layout, flat_name, tag_target
 from mirrord.store.reading import MAX_RECORD, parsing, read_file
 from mirrord.store.record import Record
@@ -73,7 +74,7 @@ def read_record(layout: Layout, name: str, identity: str) -> Record:
     try:
         return load_record(layout, path, name)
     except FileNotFoundError as error:
-        raise durable.host_error("read", path, error) from error
+        raise host_error("read", path, error) from error
 
 
 def load_record(layout: Layout, path: Path, name: str) -> Record:

@@ -15,6 +15,7 @@ from mirrord.store import durable
 from mirrord.store.change import Change
 from mirrord.store.layout import Layout
 from mirrord.store.reading import parsing
+from mirrord.store.remembered import Identity, identity_of
 from mirrord.store.state import read_state, write_state
 
 _HOLD = "hold.json"
@@ -103,6 +104,11 @@ def read_pins(layout: Layout) -> frozenset[str]:
         if not isinstance(pins, list):
             raise TypeError("it is no list of snapshots")
         return frozenset(map(str, pins))
+
+
+def decided(layout: Layout) -> tuple[Identity | None, Identity | None]:
+    """What tells a hold and pins from those of any other time."""
+    return identity_of(layout.state / _HOLD), identity_of(layout.state / _PINS)
 
 
 def write_pins(layout: Layout, pins: frozenset[str]) -> None:

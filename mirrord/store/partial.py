@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar, cast
 from mirrord.errors import DigestMismatchError, HostError
 from mirrord.oci.digest import Digest
 from mirrord.store import durable
+from mirrord.store.failures import host_errors
 from mirrord.store.layout import Layout
 from mirrord.store.pool import adopt
 
@@ -136,7 +137,7 @@ class Partial:
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._make_writable()
-        with durable.host_errors("open", self._path):
+        with host_errors("open", self._path):
             self._descriptor = os.open(self._path, flags, _MODE)
             if os.fstat(self._descriptor).st_size > self._size:
                 os.ftruncate(self._descriptor, 0)
@@ -154,7 +155,7 @@ class Partial:
         if found.st_nlink > 1 or not stat.S_ISREG(found.st_mode):
             durable.remove_tree(self._path)
         elif stat.S_IMODE(found.st_mode) != _MODE:
-            with durable.host_errors("set the mode of", self._path):
+            with host_errors("set the mode of", self._path):
                 os.chmod(self._path, _MODE)
 
     def _write(self, chunks: Sequence[bytes]) -> None:
@@ -162,7 +163,7 @@ class Partial:
         for chunk in rest:
             self._hasher.update(chunk)
         total = sum(len(chunk) for chunk in rest)
-        with durable.host_errors("write", self._path):
+        with host_errors("write", self._path):
             written = os.writev(self._descriptor, rest[:_IOV_MAX])
         if written != total:
             durable.write_all(self._descriptor, b"".join(rest)[written:], self._path)
@@ -184,14 +185,14 @@ class Partial:
             self._flushed = self.offset
 
     def _hash_more(self) -> None:
-        with durable.host_errors("read", self._path):
+        with host_errors("read", self._path):
             for _ in range(_STEP):
                 chunk = os.pread(self._descriptor, _CHUNK, self.offset)
                 self._hasher.update(chunk)
                 self.offset += len(chunk)
 
     def _restart(self) -> None:
-        with durable.host_errors("truncate", self._path):
+        with host_errors("truncate", self._path):
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
         self._hasher = self.digest.hasher()
@@ -207,7 +208,7 @@ class Partial:
                 f"blob {self.digest}: expected {self._size} bytes with that digest, got {held} bytes with {got}"
             )
         try:
-            with durable.host_errors("set the mode of", self._path):
+            with host_errors("set the mode of", self._path):
                 os.fchmod(self._descriptor, durable.FILE_MODE)
             durable.sync_file(self._descriptor, self._path)
         except HostError:

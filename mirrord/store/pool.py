@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
+from mirrord.events import get_logger
 from mirrord.oci.digest import Digest
 from mirrord.store import durable
 from mirrord.store.layout import Layout
 from mirrord.store.reading import file_size
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 _FEW = 8
 """Up to so many files are fsynced one by one: a syncfs also waits for every stranger's dirty page."""

@@ -7,19 +7,20 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from mirrord.errors import HostError
 from mirrord.oci.reference import is_follower
 from mirrord.store import durable
 from mirrord.store.blocks import Blocks, read_blocks
 from mirrord.store.change import Brake, Change, rebased
+from mirrord.store.failures import host_errors
 from mirrord.store.generation import build_generation, read_record
 from mirrord.store.layout import Layout, flat_name, snapshot_sequence
 from mirrord.store.record import Record
 from mirrord.store.snapshot import (
     Reason,
     Snapshot,
+    Turn,
     build_snapshot,
     read_snapshot,
     served_name,
@@ -64,9 +65,9 @@ def served_snapshot(layout: Layout) -> Snapshot | None:
 
 
 def publish(
-    layout: Layout, changes: Sequence[Change], sequence: int, reason: Reason, brake: Brake | None = None
+    layout: Layout, changes: Sequence[Change], turn: Turn, reason: Reason, brake: Brake | None = None
 ) -> Publication | None:
-    """Publish ``changes`` as snapshot number ``sequence``; None where they change nothing that is served.
+    """Publish ``changes`` as the snapshot of that ``turn``; None where they change nothing that is served.
 
     Raises BrakeError where ``brake`` stops it, and HostError; then nothing happened, but for an UndurableError.
     """
@@ -80,16 +81,16 @@ def publish(
     removed = tuple(each.name for each in nexts if each.record is None)
     kept = {name: identity for name, identity in generations.items() if name not in removed}
     _clear_unpublished(layout)
-    with _discarding(layout, [each.name for each in nexts], sequence), durable.Barrier(layout.root) as barrier:
+    with _discarding(layout, [each.name for each in nexts], turn.number), durable.Barrier(layout.root) as barrier:
         built = {
-            each.name: build_generation(layout, each.record, sequence, each.previous)
+            each.name: build_generation(layout, each.record, turn.number, each.previous)
             for each in nexts
             if each.record is not None
         }
         gained = sum(len(each.record.tags) for each in nexts if each.record is not None)
         lost = sum(len(each.previous[1].tags) for each in nexts if each.previous is not None)
         tags = (serving.tags if serving else 0) + gained - lost
-        snapshot = _snapshot(sequence, reason, serving, kept | built, tags)
+        snapshot = _snapshot(turn, reason, serving, kept | built, tags)
         build_snapshot(layout, snapshot, generations)
         barrier.wait()  # B3: all that the snapshot names is durable
         swap(layout, snapshot)
@@ -97,7 +98,7 @@ def publish(
 
 
 def republish(
-    layout: Layout, generations: Mapping[str, str], tags: int, sequence: int, reason: Reason
+    layout: Layout, generations: Mapping[str, str], tags: int, turn: Turn, reason: Reason
 ) -> Publication | None:
     """Serve these ``generations``, all of which are on disk, as a new snapshot, without what is blocked meanwhile.
 
@@ -109,7 +110,7 @@ def republish(
         return None
     final = dict(generations)
     _clear_unpublished(layout)
-    with _discarding(layout, list(generations), sequence), durable.Barrier(layout.root) as barrier:
+    with _discarding(layout, list(generations), turn.number), durable.Barrier(layout.root) as barrier:
         for name, identity in generations.items() if blocks.entries else ():
             record = read_record(layout, name, identity)
             left = blocks.leave(record)
@@ -117,8 +118,8 @@ def republish(
                 tags -= len(record.tags) - len(left.tags if left else ())
                 del final[name]
                 if left is not None:
-                    final[name] = build_generation(layout, left, sequence, (identity, record))
-        snapshot = _snapshot(sequence, reason, serving, final, tags)
+                    final[name] = build_generation(layout, left, turn.number, (identity, record))
+        snapshot = _snapshot(turn, reason, serving, final, tags)
         build_snapshot(layout, snapshot, before)
         barrier.wait()
         swap(layout, snapshot)
@@ -129,17 +130,16 @@ def republish(
 
 def _images_held(layout: Layout, generations: Mapping[str, str]) -> int:
     """The tags that ``generations`` serve, without signatures and the like."""
-    with durable.host_errors("count the tags of", layout.generations):
+    with host_errors("count the tags of", layout.generations):
         rooms = [layout.generations / flat_name(name) / identity / "tags" for name, identity in generations.items()]
         return sum(not is_follower(tag) for room in rooms for tag in os.listdir(room))
 
 
 def _snapshot(
-    sequence: int, reason: Reason, serving: Snapshot | None, generations: Mapping[str, str], tags: int
+    turn: Turn, reason: Reason, serving: Snapshot | None, generations: Mapping[str, str], tags: int
 ) -> Snapshot:
-    published = datetime.now(UTC)
     parent = serving.name if serving else None
-    return Snapshot(snapshot_name(sequence, published), sequence, published, parent, reason, generations, tags)
+    return Snapshot(snapshot_name(turn.number, turn.at), turn.number, turn.at, parent, reason, generations, tags)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from typing import TypeVar
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
-from mirrord.store import content, durable
+from mirrord.store import content
+from mirrord.store.failures import any_host_error
 from mirrord.store.layout import Layout
 from mirrord.store.reading import read_file
 from mirrord.store.record import Record
@@ -36,7 +37,7 @@ class Reader:
 
         Who is cancelled meanwhile ends when the call has: whatever lock is held for it goes no sooner.
         """
-        with durable.any_host_error(self.layout.root):
+        with any_host_error(self.layout.root):
             work = self._threads.submit(contextvars.copy_context().run, call)  # its events belong to who asked
             ended = asyncio.wrap_future(work)
             try:

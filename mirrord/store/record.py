@@ -6,6 +6,7 @@ makes the same record, and so publishes nothing.
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -123,7 +124,7 @@ def _of_grammar(is_name: Callable[[str], bool], text: str) -> str:
 def _plain(text: str) -> str:
     if not _PLAIN.fullmatch(text):
         raise ValueError(f"{text!r} is neither a platform nor a time")
-    return text
+    return sys.intern(text)  # most tags of a repository have the same
 
 
 def _entries(listed: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:

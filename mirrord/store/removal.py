@@ -17,7 +17,7 @@ from mirrord.store.generation import read_record
 from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name
 from mirrord.store.publish import Publication, publish, served_snapshot
 from mirrord.store.record import Record
-from mirrord.store.snapshot import Reason
+from mirrord.store.snapshot import Reason, Turn
 
 
 def blocks_of(layout: Layout, block: Block) -> tuple[Block, ...]:
@@ -77,7 +77,7 @@ class Removed:
     """By repository, manifests that what is served named before and may still be reachable: `unlink_unnamed`."""
 
 
-def apply_block(layout: Layout, block: Block, sequence: int) -> Removed:
+def apply_block(layout: Layout, block: Block, turn: Turn) -> Removed:
     """Put a block in force: write it down, publish without it, and unlink what is blocked by its digest.
 
     Nobody can publish that any more, so a run may have it in work. The caller holds the publish mutex.
@@ -93,7 +93,7 @@ def apply_block(layout: Layout, block: Block, sequence: int) -> Removed:
     left = {name: blocks.leave(record) for name, record in records.items()}
     changed = [record for name, record in records.items() if left[name] != record]
     publication = publish(
-        layout, [Change(each.name, each.upstream) for each in changed], sequence, Reason("", f"block of {block.what}")
+        layout, [Change(each.name, each.upstream) for each in changed], turn, Reason("", f"block of {block.what}")
     )
     gone = 0
     for name in repositories_on_disk(layout) if block.digest else ():

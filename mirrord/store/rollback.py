@@ -14,7 +14,7 @@ from mirrord.store.hold import NO_HOLD, read_hold, release_hold, write_hold
 from mirrord.store.layout import Layout, flat_name, parse_manifest_name
 from mirrord.store.publish import Publication, republish
 from mirrord.store.record import Record
-from mirrord.store.snapshot import Reason, Snapshot, served_name
+from mirrord.store.snapshot import Reason, Snapshot, Turn, served_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,15 @@ def plan_rollback(layout: Layout, target: Snapshot, repository: str | None) -> R
     return Rollback(target, repository, generations, tags, changes)
 
 
-def roll_back(layout: Layout, target: str, repository: str | None, sequence: int) -> Publication | None:
-    """Serve snapshot ``target`` again (or one repository of it) as number ``sequence``, and hold it there.
+def roll_back(layout: Layout, target: str, repository: str | None, turn: Turn) -> Publication | None:
+    """Serve snapshot ``target`` again (or one repository of it) when it is its ``turn``, and hold it there.
 
     None where it is what is served. The caller holds the publish mutex. Raises ConfigError, HostError.
     """
     plan = plan_rollback(layout, find_snapshot(layout, target), repository)
     reason = Reason("", f"rollback of {repository or 'everything'} to {plan.target.name}")
     with _holding(layout, plan.target.name, repository):
-        return republish(layout, plan.generations, plan.tags, sequence, reason)
+        return republish(layout, plan.generations, plan.tags, turn, reason)
 
 
 @contextlib.contextmanager

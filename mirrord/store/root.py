@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from mirrord.errors import HostError
+from mirrord.events import get_logger
 from mirrord.store import durable
+from mirrord.store.failures import any_host_error, host_error, host_errors
 from mirrord.store.layout import FORMAT, LOCK, Layout
 from mirrord.store.reading import MAX_MARK, parsing, read_json
 from mirrord.store.sweep import sweep
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 _REFUSED = {"nfs", "nfs4", "cifs", "smb3", "9p"}
 _DOUBTFUL = {"overlay", "fuse", "fuseblk", "vfat", "exfat", "ntfs3"}
@@ -48,7 +48,7 @@ class Root:
 def create(path: Path) -> Layout:
     """Make ``path`` (absent or an existing directory) and mark it as a root; a root stays as it is."""
     layout = Layout(path)
-    with durable.host_errors("look at", path):
+    with host_errors("look at", path):
         present = path.is_dir()
         if not present and not path.parent.is_dir():
             raise HostError(
@@ -101,7 +101,7 @@ def hold(path: Path, command: str) -> Iterator[Root]:
     if not os.path.lexists(path):
         create(path)
     with _locked(layout):
-        with durable.any_host_error(layout.root):
+        with any_host_error(layout.root):
             _check_mark(layout)
             _name_holder(layout.root / LOCK, {"pid": os.getpid(), "command": command, "since": _now()})
             _make_rooms(layout)
@@ -115,7 +115,7 @@ def hold(path: Path, command: str) -> Iterator[Root]:
 @contextlib.contextmanager
 def _locked(layout: Layout) -> Iterator[None]:
     """Flock the directory itself: nobody can unlink that; the file ``lock`` only says who holds it."""
-    with durable.host_errors("open", layout.root):
+    with host_errors("open", layout.root):
         if not layout.root.is_dir():
             raise HostError(f"{layout.root} is not a directory; expected a mirrord root")
         descriptor = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -124,7 +124,7 @@ def _locked(layout: Layout) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in {errno.EAGAIN, errno.EACCES}:
-                raise durable.host_error("lock", layout.root, error) from error
+                raise host_error("lock", layout.root, error) from error
             raise InUseError(
                 f"{layout.root} is in use by {_holder(layout)}; there can be one writer at a time"
             ) from error
@@ -235,7 +235,7 @@ def _check_filesystem(layout: Layout) -> None:
         durable.write_file(probe / "file", b"")
         durable.symlink("file", probe / "symlink")
         for name in ("file", "symlink"):
-            with durable.host_errors("hardlink", probe / name):
+            with host_errors("hardlink", probe / name):
                 durable.link(probe / name, probe / f"{name}.link")
         if not (probe / "symlink.link").is_symlink():
             raise HostError(f"{layout.root} is on a filesystem that can't hardlink a symlink; use ext4, xfs or btrfs")

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from mirrord.errors import HostError
 from mirrord.oci.reference import is_local_name
 from mirrord.store import durable
+from mirrord.store.failures import host_error
 from mirrord.store.generation import generation_target
 from mirrord.store.layout import CURRENT, Layout, flat_name, generation_sequence, served_by, snapshot_sequence
 from mirrord.store.reading import MAX_LIST, parsing, read_json, read_link
@@ -28,6 +31,14 @@ class Reason:
     run: str
     """The run's id; empty where no run made it."""
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose turn it is: the number of the snapshot that a publication makes, and what time it is."""
+
+    number: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ def read_snapshot(layout: Layout, name: str) -> Snapshot:
     try:
         document = read_json(layout.root, path, MAX_LIST)
     except FileNotFoundError as error:
-        raise durable.host_error("read", path, error) from error
+        raise host_error("read", path, error) from error
     with parsing(path):
         return Snapshot(
             name=name,
@@ -87,11 +98,12 @@ def read_snapshot(layout: Layout, name: str) -> Snapshot:
         )
 
 
+@lru_cache(16_384)
 def _generation(repository: str, identity: str) -> tuple[str, str]:
     """An entry of ``generations``, both of their grammar: paths are made of them. Raises ValueError, TypeError."""
     if not is_local_name(repository) or generation_sequence(identity) is None:
         raise ValueError(f"{repository!r}: {identity!r} is no generation of a repository")
-    return repository, identity
+    return sys.intern(repository), sys.intern(identity)  # snapshots that are remembered have most of them in common
 
 
 def snapshot_names(layout: Layout) -> tuple[str, ...]:

@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 import functools
-import os
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
-from mirrord.store import content, durable, pool, publish, rollback, sweep
+from mirrord.store import content, pool, publish, rollback, sweep
 from mirrord.store.batches import Batches
 from mirrord.store.blocks import Block
 from mirrord.store.change import Brake, Change
@@ -25,8 +24,10 @@ from mirrord.store.publish import Publication
 from mirrord.store.reader import Reader
 from mirrord.store.removal import Removed, apply_block, unlink_unnamed
 from mirrord.store.retention import Retention
+from mirrord.store.room import Reserve, require_room
 from mirrord.store.root import Root, hold
-from mirrord.store.snapshot import Reason, UndurableError
+from mirrord.store.seen import Seen
+from mirrord.store.snapshot import Reason, Turn, UndurableError
 from mirrord.store.suspects import Suspects
 from mirrord.store.tombstones import Tombstones
 from mirrord.store.verify_mend import settled
@@ -35,17 +36,8 @@ T = TypeVar("T")
 
 SMALL = 1 << 20
 """Bytes below which a blob is held in memory and written with its batch; larger ones stream into a file each."""
-INODES_KEPT = 1000
-"""Inodes that stay free: a publication needs some, and so does whoever mends a full disk."""
 _BATCH_FILES = 512
 _BATCH_BYTES = 32 << 20
-
-
-class Reserve(Protocol):
-    """How much of a filesystem stays free."""
-
-    def bytes_of(self, total: int) -> int:
-        """The bytes to keep free on a filesystem of ``total`` bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,10 @@ class Store(Reader):
 
     def __init__(self, root: Root, threads: ThreadPoolExecutor, reserve: Reserve) -> None:
         super().__init__(root.layout, threads)
+        self.now: Callable[[], datetime] = _now
+        """The time, by which snapshots are published and grow old; a daemon has them go by its own clock."""
+        self.seen = Seen(root.layout)
+        """What need not be read again of the tree."""
         self._reserve = reserve
         self._downloads: set[Partial] = set()
         self._landings: dict[Digest, asyncio.Event] = {}
@@ -72,6 +68,7 @@ class Store(Reader):
         self.may_delete = True
         """Whether the last swap is known to be durable: until then nothing may be deleted."""
         self._publishing = asyncio.Lock()
+        self._telling = asyncio.Lock()
         self._linking = asyncio.Lock()
         """Held while links leave the pool, and while a directory of it is swept: a file may not go in between."""
         self._repositories: dict[str, asyncio.Lock] = {}
@@ -116,6 +113,7 @@ class Store(Reader):
             yield partial
         finally:
             self._downloads.discard(partial)
+            self.seen.stirs += 1
             await partial.close()
             self._landings.pop(blob.digest).set()
 
@@ -143,8 +141,8 @@ class Store(Reader):
         self.suspects = suspects
         await self.run(lambda: suspects.save(self.layout))
 
-    async def amend(self, call: Callable[[int], T]) -> T:
-        """Run a repair of snapshots and generations: nobody publishes meanwhile; what it publishes has that number."""
+    async def amend(self, call: Callable[[Turn], T]) -> T:
+        """Run a repair of snapshots and generations: nobody publishes meanwhile, and it is its turn to."""
         async with self._publishing:
             return await self._as_next(call)
 
@@ -153,30 +151,34 @@ class Store(Reader):
         async with self._publishing:
             return await self.run(call)
 
+    async def tell(self, call: Callable[[], T]) -> T:
+        """Run what tells of the mirror: one at a time, and beside whoever publishes: a whole mirror takes seconds."""
+        async with self._telling:
+            return await self.run(call)
+
     async def publish(self, changes: Sequence[Change], reason: Reason, brake: Brake | None = None) -> Published:
         """Publish changes on top of what is served now, but for what a rollback holds. Raises BrakeError, HostError."""
         async with self._publishing:
             hold = await self.run(lambda: read_hold(self.layout))
             free, held = hold.divide(changes) if hold else (changes, ())
-            publication = await self._as_next(
-                lambda sequence: publish.publish(self.layout, free, sequence, reason, brake)
-            )
+            publication = await self._as_next(lambda turn: publish.publish(self.layout, free, turn, reason, brake))
             return Published(publication, held, hold)
 
     async def roll_back(self, target: str, repository: str | None) -> Publication | None:
         """Serve snapshot ``target`` again (or one repository of it), and hold it. Raises ConfigError, HostError."""
         async with self._publishing:
-            return await self._as_next(lambda sequence: rollback.roll_back(self.layout, target, repository, sequence))
+            return await self._as_next(lambda turn: rollback.roll_back(self.layout, target, repository, turn))
 
-    async def collect(self, retention: Retention, *, is_dry: bool, clock: Clock = time.time) -> Collected:
+    async def collect(self, retention: Retention, *, is_dry: bool, clock: Clock | None = None) -> Collected:
         """Collect garbage, or (``is_dry``) say what would go. Repositories that a run has in work are left for later.
 
-        ``clock`` is when: asked for a later time, it says what would go then. Raises HostError: where the last swap
-        may be undone by a power cut, or a barrier failed (UndurableError), nothing is deleted until a restart.
+        ``clock`` (the store's own) is when: asked for a later time, it says what would go then. Raises HostError: where
+        the last swap may be undone by a power cut, or a barrier failed (UndurableError), nothing is deleted until a
+        restart.
         """
         if not self.may_delete:
             raise HostError("the last publication may not be durable: nothing is deleted until mirrord starts again")
-        collector = Collector(self.layout, retention, is_dry, clock)
+        collector = Collector(self.layout, retention, is_dry, self.seen, clock or (lambda: self.now().timestamp()))
         try:
             async with self._publishing:
                 if not await self.run(collector.snapshots):
@@ -192,6 +194,7 @@ class Store(Reader):
             self.may_delete = False
             raise
         if not is_dry:
+            self.seen.stirs += 1
             await self._remember(tombstones, collector.result)
         return collector.result
 
@@ -216,18 +219,18 @@ class Store(Reader):
         What only the blocked names led to can't be pulled by digest either, once no run has its repository in work.
         """
         async with self._publishing:
-            removed = await self._as_next(lambda sequence: apply_block(self.layout, block, sequence))
+            removed = await self._as_next(lambda turn: apply_block(self.layout, block, turn))
         gone = removed.manifests
         for name, digests in removed.unnamed.items():
             async with self.repository_lock(name):
                 gone += await self.run(functools.partial(unlink_unnamed, self.layout, name, digests))
         return replace(removed, manifests=gone)
 
-    async def _as_next(self, publish_as: Callable[[int], T]) -> T:
-        """Publish under the next number; where the swap may be undone by a power cut, nothing is deleted any more."""
-        sequence, self._sequence = self._sequence, self._sequence + 1
+    async def _as_next(self, publish_as: Callable[[Turn], T]) -> T:
+        """Publish as the next snapshot; where the swap may be undone by a power cut, nothing is deleted any more."""
+        turn, self._sequence = Turn(self._sequence, self.now()), self._sequence + 1
         try:
-            return await self.run(lambda: publish_as(sequence))
+            return await self.run(lambda: publish_as(turn))
         except UndurableError:
             self.may_delete = False
             raise
@@ -238,27 +241,13 @@ class Store(Reader):
         await self.run(lambda: sweep.remove_partials(self.layout, names, only_expired=only_expired))
 
     def _require_room(self, size: int, what: str) -> None:
-        with durable.host_errors("look at", self.layout.staging):
-            filesystem = os.statvfs(self.layout.staging)
-        if filesystem.f_files and filesystem.f_favail < INODES_KEPT:
-            raise HostError(
-                f"no room for {what}: {filesystem.f_favail} inodes are free on {self.layout.root}, and {INODES_KEPT} "
-                "are kept; free some files: what is served stays as it was"
-            )
-        free = filesystem.f_bavail * filesystem.f_frsize
-        keep = self._reserve.bytes_of(filesystem.f_blocks * filesystem.f_frsize)
-        promised = sum(partial.missing for partial in self._downloads)
-        if free - promised - size < keep:
-            raise HostError(
-                f"no room for {what} ({size} bytes): {free} bytes are free on {self.layout.root}, "
-                f"{promised} of them promised to downloads under way, and {keep} are kept free (reserve:); "
-                "free some space: what is served stays as it was"
-            )
+        require_room(self.layout, self._reserve, size, what, sum(partial.missing for partial in self._downloads))
 
     async def _commit_small(self, batch: Sequence[pool.SmallFile]) -> Sequence[None]:
         unique = list({file.digest: file for file in batch}.values())
         self._require_room(sum(len(file.content) for file in unique), f"{len(unique)} small files")
         await self.run(lambda: pool.add_small(self.layout, unique))
+        self.seen.stirs += 1
         return [None] * len(batch)
 
     async def _commit_completions(self, batch: Sequence[content.Completion]) -> Sequence[bool]:
@@ -274,6 +263,10 @@ class Store(Reader):
             for drain in drains:
                 drain.cancel()
             await asyncio.wait(drains)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextlib.asynccontextmanager

@@ -1,28 +1,31 @@
 """Telling, after something was published, what is served now and was before: ``status/snapshots.json`` and its like.
 
 ``repositories.json`` says which generation of each repository was told of; whatever differs from what is served now is
-told anew, by whoever comes by. So it costs what changed, and a kill in between is made good the next time.
+told anew, by whoever comes by. So it costs what changed, and a kill in between is made good the next time. So is what
+was published or deleted meanwhile: whoever did that comes by afterwards; the publish mutex is free while this works.
 """
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from mirrord.errors import HostError
+from mirrord.events import get_logger
 from mirrord.oci.reference import is_local_name
 from mirrord.store import durable
 from mirrord.store.generation import read_record
-from mirrord.store.hold import read_hold, read_pins
+from mirrord.store.hold import decided, read_hold, read_pins
 from mirrord.store.layout import Layout, snapshot_sequence
 from mirrord.store.public import read_public, write_public
 from mirrord.store.reading import parsing
 from mirrord.store.record import Record
-from mirrord.store.snapshot import Snapshot, read_snapshot, served_name, snapshot_names
+from mirrord.store.remembered import Identity, identity_of
+from mirrord.store.seen import Seen
+from mirrord.store.snapshot import Snapshot, served_name, snapshot_names
 from mirrord.store.store import Store
 from mirrord.store.tell_repository import SCHEMA as REPOSITORY_SCHEMA
 from mirrord.store.tell_repository import Past, Stage, image_count, named_bytes, past_after, repository_document
@@ -34,36 +37,51 @@ REPOSITORIES: Final = "repositories.json"
 _REPOSITORIES_SCHEMA: Final = "mirrord.repositories/1"
 _ROOM: Final = "repositories"
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 async def tell_published(store: Store) -> None:
     """Tell of what is served now. A failure is told in the log: what is served is not touched by it."""
     try:
-        for problem in await store.decide(lambda: tell_of(store.layout)):  # of what one publication left
+        for problem in await store.tell(lambda: tell_of(store.seen)):
             _log.warning("status.not_saved", owner=str(problem.owner), error=str(problem))
     except HostError as error:
         _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
 
 
-def tell_of(layout: Layout) -> Sequence[HostError]:
+def tell_of(seen: Seen) -> Sequence[HostError]:
     """The same; blocks. Gives what single repositories could not be told by. Raises HostError."""
-    name = served_name(layout)
-    if name is None:
+    layout = seen.layout
+    name, told = served_name(layout), seen.told
+    state = (name, tuple(os.listdir(layout.snapshots)), decided(layout), seen.stirs)
+    if name is None or (told is not None and told == (state, _notes(layout))):
         return ()
-    served = read_snapshot(layout, name)
+    problems = _tell_all(seen, name)
+    seen.told = None if problems else (state, _notes(layout))
+    return problems
+
+
+def _notes(layout: Layout) -> tuple[Identity | None, Identity | None]:
+    return identity_of(layout.status / SNAPSHOTS), identity_of(layout.status / REPOSITORIES)
+
+
+def _tell_all(seen: Seen, name: str) -> Sequence[HostError]:
+    layout, served = seen.layout, seen.snapshot(name)
     before = _read(layout, REPOSITORIES, _REPOSITORIES_SCHEMA, "snapshot", "repositories")
-    teller = _Teller(layout, served, before)
+    teller = _Teller(seen, served, before)
     repositories = teller.repositories()
     problems = list(teller.problems)
-    _write_snapshots(layout, served, sum(each["bytes"] for each in repositories.values()))
+    problems += _write_snapshots(seen, served, sum(each["bytes"] for each in repositories.values()))
     document = {"schema": _REPOSITORIES_SCHEMA, "snapshot": name, "repositories": repositories}
     if document != before:
         write_public(layout, REPOSITORIES, _encoded(document))
     return problems
 
 
-def _write_snapshots(layout: Layout, served: Snapshot, named: int) -> None:
+def _write_snapshots(seen: Seen, served: Snapshot, named: int) -> Sequence[HostError]:
+    """Tell of the snapshots; gives why some are left out: one that is damaged must not hide the others."""
+    problems: list[HostError] = []
+    layout = seen.layout
     names = _published(layout, served)
     before = _read(layout, SNAPSHOTS, SCHEMA, "snapshots")
     known: dict[str, Entry] = {each["name"]: each for each in before["snapshots"]} if before else {}
@@ -72,29 +90,39 @@ def _write_snapshots(layout: Layout, served: Snapshot, named: int) -> None:
     for name in reversed(names[-TOLD:]):
         entry = known.get(name)
         if entry is None or entry["problem"] is not None:
-            entry = snapshot_entry(layout, read_snapshot(layout, name), frozenset(names))
+            try:
+                snapshot = seen.snapshot(name)
+            except HostError as error:
+                if durable.is_directory(layout.snapshots / name):  # else it was collected meanwhile
+                    problems.append(error)
+                continue
+            entry = snapshot_entry(seen, snapshot, frozenset(names))
             if name == served.name:
                 entry = {**entry, "disk": disk}
         entries.append(entry)
     document = snapshots_document(entries, served.name, read_pins(layout), read_hold(layout), disk)
     if document != before:
         write_public(layout, SNAPSHOTS, _encoded(document))
+    return problems
 
 
 @dataclass(slots=True)
 class _Teller:
     """Tells of each repository whose generation is another than the one that was told of."""
 
-    layout: Layout
+    seen: Seen
     served: Snapshot
     before: Mapping[str, Any] | None
     problems: list[HostError] = field(default_factory=list)
     _names: Sequence[str] = ()
-    _snapshots: dict[str, Snapshot] = field(default_factory=dict)
-    """Those that somebody asked for."""
 
     def __post_init__(self) -> None:
         self._names = _published(self.layout, self.served)
+
+    @property
+    def layout(self) -> Layout:
+        """The root's paths."""
+        return self.seen.layout
 
     def repositories(self) -> Mapping[str, Mapping[str, Any]]:
         """What stands of each in ``repositories.json``, after its own note is written."""
@@ -121,7 +149,7 @@ class _Teller:
         identity = self.served.generations[name]
         record = read_record(self.layout, name, identity)
         past = self._past(name, known, record)
-        document = repository_document(self.layout, record, identity, self.served.name, past)
+        document = repository_document(self.seen, record, identity, self.served.name, past)
         path = self._note(name)
         durable.make_directories(path.parent, self.layout.status)
         temporary = path.with_name(f".{path.name}")
@@ -142,7 +170,7 @@ class _Teller:
             if (snapshot_sequence(each) or 0) <= (after or 0):
                 continue
             with contextlib.suppress(HostError):  # damaged history; `verify` tells of it
-                snapshot = self._snapshot(each)
+                snapshot = self.seen.snapshot(each)
                 now = snapshot.generations.get(name)
                 if now != identity:
                     found = None if now is None else self._record(name, now, record)
@@ -153,11 +181,6 @@ class _Teller:
     def _record(self, name: str, identity: str, served: Record) -> Record:
         is_served = identity == self.served.generations[name]
         return served if is_served else read_record(self.layout, name, identity)
-
-    def _snapshot(self, name: str) -> Snapshot:
-        if name not in self._snapshots:
-            self._snapshots[name] = read_snapshot(self.layout, name)
-        return self._snapshots[name]
 
     def _note(self, name: str) -> Path:
         return self.layout.status / _ROOM / f"{name}.json"

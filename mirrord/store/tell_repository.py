@@ -5,12 +5,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
 from mirrord.oci.reference import followed_digest, is_follower
-from mirrord.store.content import read_manifest
-from mirrord.store.layout import Layout
+from mirrord.store.garbage import DoubtError, Present, manifests_present
 from mirrord.store.record import Held, Record
+from mirrord.store.seen import Seen
 from mirrord.store.snapshot import Snapshot
 
 SCHEMA: Final = "mirrord.repository/1"
@@ -62,10 +61,10 @@ def past_after(before: Past, stages: Sequence[Stage]) -> Past:
     return past
 
 
-def repository_document(layout: Layout, record: Record, generation: str, snapshot: str, past: Past) -> dict[str, Any]:
+def repository_document(seen: Seen, record: Record, generation: str, snapshot: str, past: Past) -> dict[str, Any]:
     """All that is told of a repository. Looks at its manifests; one that can't be read leaves its sizes untold."""
     images = {tag: held for tag, held in record.tags.items() if not is_follower(tag)}
-    alone = _alone(layout, record.name, images.values()) if len(images) <= WEIGHED else {}
+    alone = _alone(seen, record.name, images.values()) if len(images) <= WEIGHED else {}
     attached = _attached(record)
     return {
         "schema": SCHEMA,
@@ -130,23 +129,24 @@ def _what(kind: str) -> str:
     return next((what for what, words in _WORDS.items() if any(word in lower for word in words)), "other")
 
 
-def _alone(layout: Layout, repository: str, images: Collection[Held]) -> Mapping[Digest, int]:
+def _alone(seen: Seen, repository: str, images: Collection[Held]) -> Mapping[Digest, int]:
     """By image, the bytes that no other image of the repository has; nothing where a manifest can't be read."""
-    every: dict[Digest, Mapping[Digest, int]] = {}
+    every: dict[Digest, Mapping[str, int]] = {}
     try:
-        for held in images:
-            if held.digest not in every:
-                every[held.digest] = dict(_parts(layout, repository, held))
-    except HostError:  # `verify` tells of it
+        present = {each.digest: each for each in manifests_present(seen.layout, repository, seen.manifests).values()}
+    except DoubtError:  # a collection tells of it, and `verify`
         return {}
+    for held in images:
+        if held.digest not in every:
+            every[held.digest] = dict(_parts(present, held))
     users = Counter(digest for parts in every.values() for digest in parts)
     return {image: sum(size for each, size in parts.items() if users[each] == 1) for image, parts in every.items()}
 
 
-def _parts(layout: Layout, repository: str, held: Held) -> Iterator[tuple[Digest, int]]:
+def _parts(present: Mapping[Digest, Present], held: Held) -> Iterator[tuple[str, int]]:
     """The manifests and blobs of an image that are held, with their sizes."""
     for digest in (held.digest, *held.children):
-        manifest = read_manifest(layout, repository, digest)
+        manifest = present.get(digest)
         if manifest is not None:
-            yield digest, len(manifest.raw)
-            yield from ((blob.digest, blob.size) for blob in manifest.blobs if not blob.is_foreign)
+            yield str(digest), manifest.size
+            yield from ((blob, size) for blob, size in manifest.blobs.items() if blob not in manifest.foreign)

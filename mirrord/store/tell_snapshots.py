@@ -7,8 +7,8 @@ from mirrord.errors import HostError
 from mirrord.oci.reference import is_follower
 from mirrord.store.history import TagChange, differences
 from mirrord.store.hold import Hold
-from mirrord.store.layout import Layout
-from mirrord.store.snapshot import Snapshot, read_snapshot
+from mirrord.store.seen import Seen
+from mirrord.store.snapshot import Snapshot
 from mirrord.store.usage import Usage
 
 SCHEMA: Final = "mirrord.snapshots/1"
@@ -22,7 +22,7 @@ _SHOWN: Final = 500
 Entry = Mapping[str, Any]
 
 
-def snapshot_entry(layout: Layout, snapshot: Snapshot, on_disk: frozenset[str]) -> Entry:
+def snapshot_entry(seen: Seen, snapshot: Snapshot, on_disk: frozenset[str]) -> Entry:
     """What is told of one snapshot, and stays so. Blocks: reads the records of what it changed."""
     against = snapshot.parent if snapshot.parent in on_disk else None
     return {
@@ -34,17 +34,17 @@ def snapshot_entry(layout: Layout, snapshot: Snapshot, on_disk: frozenset[str]) 
         "repositories": len(snapshot.generations),
         "tags": snapshot.tags,
         "against": against,
-        **_changed(layout, snapshot, against),
+        **_changed(seen, snapshot, against),
     }
 
 
-def _changed(layout: Layout, snapshot: Snapshot, against: str | None) -> Entry:
+def _changed(seen: Seen, snapshot: Snapshot, against: str | None) -> Entry:
     """The changes; none, with the reason, where they can't be told."""
     if against is None and snapshot.parent is not None:
         return {"changes": None, "counts": None, "problem": "the snapshot before it is no longer kept"}
     try:
-        before = read_snapshot(layout, against).generations if against else {}
-        found = [each for each in differences(layout, before, snapshot.generations) if not is_follower(each.tag)]
+        before = seen.snapshot(against).generations if against else {}
+        found = [each for each in differences(seen.layout, before, snapshot.generations) if not is_follower(each.tag)]
     except HostError as error:
         return {"changes": None, "counts": None, "problem": str(error)[:_SHOWN]}
     return {"changes": [each.document() for each in found[:CHANGES]], "counts": _counted(found), "problem": None}

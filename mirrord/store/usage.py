@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from mirrord.errors import HostError
-from mirrord.store.durable import host_errors, is_directory
+from mirrord.store.durable import is_directory
+from mirrord.store.failures import host_errors
 from mirrord.store.layout import Layout
 from mirrord.store.reading import parsing
+from mirrord.store.remembered import is_settled
 from mirrord.store.state import read_note, write_state
 
 _FILE: Final = "usage.json"
-_SETTLED: Final = 5.0
-"""Seconds after which a directory's mtime tells of every later change: clocks of filesystems are coarse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Usage:
 def count_pool(layout: Layout) -> Usage:
     """Count the pool. Files there never change their size, so a room whose names are as before is not looked into."""
     known = _load(layout)
-    now = time.time()
+    now = time.time_ns()
     rooms = {name: _room(path, known.get(name), now) for name, path in _rooms(layout)}
     if rooms != known:
         _save(layout, rooms)
@@ -57,7 +57,7 @@ def _rooms(layout: Layout) -> Iterator[tuple[str, str]]:
                 yield f"{algorithm}/{name}", f"{above}/{name}"
 
 
-def _room(path: str, known: Room | None, now: float) -> Room:
+def _room(path: str, known: Room | None, now: int) -> Room:
     with host_errors("count", path):
         changed = os.stat(path).st_mtime_ns
         if known is not None and known.changed == changed:
@@ -67,8 +67,7 @@ def _room(path: str, known: Room | None, now: float) -> Room:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):  # collected meanwhile
                     sizes.append(entry.stat(follow_symlinks=False).st_size)
-        is_settled = now - changed / 1e9 > _SETTLED
-        return Room(changed if is_settled else 0, sum(sizes), len(sizes))
+        return Room(changed if is_settled(changed, now) else 0, sum(sizes), len(sizes))
 
 
 def _load(layout: Layout) -> Mapping[str, Room]:

@@ -8,9 +8,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import structlog
-
 from mirrord.errors import HostError
+from mirrord.events import get_logger
 from mirrord.oci.digest import Digest
 from mirrord.store.blocks import Blocks, read_blocks
 from mirrord.store.layout import Layout
@@ -23,7 +22,7 @@ from mirrord.store.verify_pace import Pace, Pacer
 from mirrord.store.verify_pool import PoolCheck, Progress
 from mirrord.store.verify_rooms import check_private, check_root
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 _SLICE = 4 << 20
 """Bytes read in one call on a worker thread."""

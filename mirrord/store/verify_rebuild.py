@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mirrord.errors import HostError
 from mirrord.store import durable
+from mirrord.store.failures import host_errors
 from mirrord.store.generation import generation_target, referrers_document, tag_list
 from mirrord.store.layout import Layout, flat_name, snapshot_sequence, tag_target
 from mirrord.store.reading import MAX_LIST, read_file
@@ -150,7 +151,7 @@ def _put_link(layout: Layout, path: Path, target: str) -> None:
 
 
 def _put(layout: Layout, path: Path, is_right: Callable[[], bool], make: Callable[[Path], None]) -> None:
-    with durable.host_errors("look at", path):
+    with host_errors("look at", path):
         if is_right():
             return
     staged = layout.staging / "mended.new"

@@ -21,7 +21,7 @@ from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_m
 from mirrord.store.publish import Publication, republish, served_snapshot
 from mirrord.store.reading import MAX_RECORD, read_file
 from mirrord.store.record import Held, Record
-from mirrord.store.snapshot import Reason
+from mirrord.store.snapshot import Reason, Turn
 from mirrord.store.verify_history import is_of, read_history, true_record
 
 _MAX_CONFIG = 4 << 20
@@ -87,7 +87,7 @@ def proved_record(layout: Layout, repository: str, identity: str) -> Record | No
     return None
 
 
-def replace_unproved(layout: Layout, sequence: int) -> Publication | None:
+def replace_unproved(layout: Layout, turn: Turn) -> Publication | None:
     """Serve something sound in place of every served generation whose record is lost; None where there is none.
 
     What its tags' links still say becomes a new generation; without them an older one is served, or, where there is
@@ -104,12 +104,12 @@ def replace_unproved(layout: Layout, sequence: int) -> Publication | None:
             identity = generations.pop(name)
             record, older = _read_off(layout, name, identity), _older(layout, name, identity)
             if record is not None:
-                generations[name] = build_generation(layout, record, sequence, None)
+                generations[name] = build_generation(layout, record, turn.number, None)
             elif older is not None:
                 generations[name] = older
         barrier.wait()
     reason = Reason("", f"repair of {', '.join(unproved)}")
-    return republish(layout, generations, count_tags(layout, generations), sequence, reason)
+    return republish(layout, generations, count_tags(layout, generations), turn, reason)
 
 
 def _older(layout: Layout, repository: str, identity: str) -> str | None:

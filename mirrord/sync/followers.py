@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from mirrord.errors import (
     AccessError,
     DeferredError,
@@ -14,6 +12,7 @@ from mirrord.errors import (
     NotFoundError,
     UpstreamError,
 )
+from mirrord.events import get_logger
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest
 from mirrord.oci.platform import PlatformChoice
@@ -24,7 +23,7 @@ from mirrord.store.record import Held, Source
 from mirrord.sync.artifacts import Entries, Kinds, digests_in, entry_of, united
 from mirrord.sync.walk import Walk
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 SUFFIXES = (".sig", ".att", ".sbom", "")
 """Of the tag ``sha256-<hex>``: cosign's three kinds, and none for the fallback of the referrers API."""

@@ -49,7 +49,7 @@ async def _foresee_tag(
         return Outcome(name, Status.REMOVED if is_over else Status.KEPT, None, before, warning=str(error))
     except MirrordError as error:
         return Outcome.of_error(name, error)
-    if image.cooldown and image.digest is None and look.status in {Status.ADDED, Status.UPDATED}:
+    if image.cooldown and image.digest is None and look.is_new:
         due = memory.cooling.since(found.plan.name, tag, str(look.digest)) + image.cooldown
         if due > time.time():
             return Outcome(name, Status.DEFERRED, before, before, warning=f"cooldown: until {day(due)}", until=due)

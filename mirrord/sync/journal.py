@@ -6,16 +6,15 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-
-import structlog
 
 from mirrord import __version__
 from mirrord.config.groups import Group, groups_of
 from mirrord.config.images import images_of
 from mirrord.config.model import Config
 from mirrord.errors import HostError
+from mirrord.events import get_logger
 from mirrord.store.layout import Layout
 from mirrord.store.public import read_public, write_public
 from mirrord.store.reading import parsing
@@ -35,7 +34,7 @@ _MERGING = threading.Lock()
 _FILE = StatusFile()
 """Used under that lock."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +60,14 @@ async def write_down(store: Store, config: Config, report: Report, known: Known 
 
     A failure is told in the log: what is served is not touched by it.
     """
-    told = await store.run(lambda: _merge(store.layout, config, report, known, datetime.now(UTC)))
+    told = await store.run(lambda: _merge(store.layout, config, report, known, store.now()))
     await tell_published(store)
     return told
 
 
 async def tell(store: Store, config: Config, known: Known) -> None:
     """Say in the status what is known now, without a run. A failure is told in the log."""
-    await store.run(lambda: _merge(store.layout, config, None, known, datetime.now(UTC)))
+    await store.run(lambda: _merge(store.layout, config, None, known, store.now()))
 
 
 def _merge(layout: Layout, config: Config, report: Report | None, known: Known | None, now: datetime) -> Told:

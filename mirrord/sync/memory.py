@@ -63,6 +63,11 @@ class Sightings:
             self._changed.add(repository)
         return at
 
+    def is_another(self, repository: str, name: str, value: str) -> bool:
+        """Whether ``name`` was last seen as something else than ``value``."""
+        seen = self.seen.get(repository, {}).get(name)
+        return seen is not None and seen[0] != value
+
     def forget(self, repository: str, name: str) -> None:
         """It is no longer so."""
         if self.seen.get(repository, {}).pop(name, None) is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from mirrord.errors import BlockedError, DeferredError, HostError, MirrordError
 from mirrord.oci.digest import Digest
@@ -16,6 +17,7 @@ _END_OF_NAME = re.compile("[:@ ]")
 """What follows a repository in the name of an image: a tag, a digest, or the place of an entry."""
 
 
+@lru_cache(8192)
 def repository_in(name: str) -> str:
     """The repository in the name of an image, as the mirror names both."""
     return _END_OF_NAME.split(name, maxsplit=1)[0]
@@ -56,6 +58,7 @@ class Outcome:
     @classmethod
     def of_error(cls, name: str, error: MirrordError, previous: Digest | None = None) -> "Outcome":
         """A failed image, or a deferred one where the upstream asked to wait; what is served of it stays."""
+        error.__traceback__ = error.__cause__ = error.__context__ = None  # their frames would keep all that they knew
         if isinstance(error, BlockedError):
             return cls(name, Status.BLOCKED, previous, previous, warning=str(error))
         status = Status.DEFERRED if isinstance(error, DeferredError) else Status.FAILED

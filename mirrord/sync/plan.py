@@ -53,22 +53,23 @@ def plan_group(
     """
     named = {image.local_name for image in images}
     names = dict.fromkeys(image.local_name for image in images if image.group == group)
+    all_catalogs = [image for image in images if image.is_catalog]
     for name in served:
-        catalog = _catalog_of(images, name)
+        catalog = _catalog_of(all_catalogs, name)
         is_own = has_rest if catalog is None else catalog.group == group
         if name not in named and is_own:
             names[name] = None
     if only is not None:
         wanted = set(only)
-        catalogs = {catalog.local_name for name in wanted - names.keys() if (catalog := _catalog_of(images, name))}
+        brought = (_catalog_of(all_catalogs, name) for name in wanted - names.keys())
+        catalogs = {catalog.local_name for catalog in brought if catalog is not None}
         names = {name: None for name in names if name in wanted | catalogs}
     return [RepositoryPlan(name, _about(images, name), Source.CONFIG) for name in names]
 
 
-def _catalog_of(images: Sequence[Image], name: str) -> Image | None:
+def _catalog_of(catalogs: Sequence[Image], name: str) -> Image | None:
     """The catalog below whose prefix a repository lies."""
-    found = (image for image in images if image.is_catalog and name.startswith(image.local_name.removesuffix("*")))
-    return next(found, None)
+    return next((each for each in catalogs if name.startswith(each.local_name.removesuffix("*"))), None)
 
 
 def plan_command(images: Sequence[Image]) -> list[RepositoryPlan]:

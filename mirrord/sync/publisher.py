@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import structlog
-
 from mirrord.config.groups import Group
 from mirrord.errors import MirrordError
+from mirrord.events import get_logger
 from mirrord.store.change import Brake
 from mirrord.store.hold import Hold
 from mirrord.store.snapshot import Reason, UndurableError
@@ -17,9 +16,9 @@ from mirrord.store.store import Store
 from mirrord.store.tell import tell_published
 from mirrord.sync.decide import RepositoryPlan
 from mirrord.sync.outcome import Outcome
-from mirrord.sync.repository import RepositoryRun
+from mirrord.sync.ready import Ready
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Together:
@@ -69,7 +68,8 @@ class Publisher:
     """The rollback that kept changes from being published, the last time they were asked for."""
     doubt: UndurableError | None = None
     """What is served and may be undone by a power cut: nothing that follows makes that sure again."""
-    runs: list[RepositoryRun] = field(default_factory=list)
+    ready: list[Ready] = field(default_factory=list)
+    """Of each repository that was begun."""
     snapshots: list[str] = field(default_factory=list)
     seconds: float = 0.0
     """Spent publishing."""
@@ -78,8 +78,8 @@ class Publisher:
     async def publish(self) -> None:
         """Publish what is ready now, if that changes anything. Raises HostError."""
         async with self._one:
-            changes = [(run, run.pending()) for run in self.runs if self.together.lets(run.plan)]
-            changes = [(run, change) for run, change in changes if not change.is_empty]
+            changes = [(ready, ready.change()) for ready in self.ready if self.together.lets(ready.plan)]
+            changes = [(ready, change) for ready, change in changes if not change.is_empty]
             if not changes:
                 return
             begun = time.monotonic()
@@ -90,9 +90,9 @@ class Publisher:
                 self.doubt = error
                 raise
             self.held = done.hold if done.held else None
-            for run, change in changes:
+            for ready, change in changes:
                 if change.name not in done.held:
-                    run.published(change)
+                    ready.published(change)
             publication = done.publication
             seconds = time.monotonic() - begun
             self.seconds += seconds

@@ -124,7 +124,7 @@ async def _mend(store: Store, config: Config, found: Verification) -> Sequence[P
                     await store.run(functools.partial(settlement.content, name, doubtful))
                     await store.run(functools.partial(remove_misnamed, layout, name, found.findings))
                     problems += await _complete_all(upstream, name, found)
-        await store.amend(lambda sequence: replace_unproved(layout, sequence))
+        await store.amend(lambda turn: replace_unproved(layout, turn))
     except HostError as error:
         problems.append(Problem(str(layout.root), error))
     return problems

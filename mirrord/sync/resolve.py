@@ -9,6 +9,7 @@ from mirrord.config.images import Image, config_for, images_of
 from mirrord.config.select import needs_list
 from mirrord.errors import ConfigError, MirrordError, UpstreamError
 from mirrord.oci.digest import Digest
+from mirrord.oci.manifest import Kind, Manifest
 from mirrord.oci.reference import Reference, Repository
 from mirrord.registry.client import Registries
 from mirrord.store.content import Demand
@@ -116,25 +117,35 @@ def is_overdue(plan: RepositoryPlan, held: Held, since: float, memory: Memory) -
 
 def _demands(record: Record | None, decision: Decision, lacking: frozenset[Digest]) -> Mapping[str, Demand]:
     tags = record.tags if record else {}
-    wanted = {tag: (tags[tag].digest, image) for tag, image in decision.tags.items() if tag in tags}
-    wanted |= {str(digest): (digest, image) for digest, image in decision.digests.items()}
+    pinned = record.digests if record else {}
+    wanted: dict[str, tuple[Digest, Kind | None, Image]] = {
+        tag: (tags[tag].digest, tags[tag].kind, image) for tag, image in decision.tags.items() if tag in tags
+    }
+    for digest, image in decision.digests.items():
+        wanted[str(digest)] = digest, pinned[digest].kind if digest in pinned else None, image
     return {
         key: Demand(
             digest,
+            kind,
             image.platforms,
             lacking if image.missing_children == "keep" else frozenset(),
             with_foreign=image.foreign_layers == "follow",
         )
-        for key, (digest, image) in wanted.items()
+        for key, (digest, kind, image) in wanted.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one HEAD (or none) says about an image."""
+    """What the upstream (or, of what can't change, the mirror alone) says about an image."""
 
     status: Status
     digest: Digest
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its digest is another than the one held."""
+        return self.status in {Status.ADDED, Status.UPDATED}
 
 
 async def look_at_tag(found: Resolved, registries: Registries, tag: str, image: Image) -> Look:
@@ -150,13 +161,26 @@ async def look_at_tag(found: Resolved, registries: Registries, tag: str, image: 
         check_pin(image, tag, known)
         return Look(Status.UNCHANGED, known)
     head = await registries.head_manifest(found.upstream, tag)
-    digest = head.digest or (await registries.get_manifest(found.upstream, tag)).digest
+    digest = head.digest
+    if digest is None or (image.digest is not None and digest != image.digest):  # a header breaks no pin
+        digest = (await registries.get_manifest(found.upstream, tag)).digest
+    return _compare(found, tag, image, digest)
+
+
+async def look_by_bytes(found: Resolved, registries: Registries, tag: str, image: Image) -> tuple[Look, Manifest]:
+    """The same by what the tag's manifest hashes to, whatever its headers say. Raises MirrordError."""
+    manifest = await registries.get_manifest(found.upstream, tag)
+    return _compare(found, tag, image, manifest.digest), manifest
+
+
+def _compare(found: Resolved, tag: str, image: Image, digest: Digest) -> Look:
     check_pin(image, tag, digest)
+    held = found.held(tag)
     if held is None:
         return Look(Status.ADDED, digest)
     if digest != held.digest:
         return Look(Status.UPDATED, digest)
-    return Look(Status.UNCHANGED if is_complete else Status.COMPLETED, digest)
+    return Look(Status.UNCHANGED if found.is_complete(tag) else Status.COMPLETED, digest)
 
 
 def look_at_digest(found: Resolved, digest: Digest) -> Look:

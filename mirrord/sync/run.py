@@ -7,11 +7,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from mirrord.config.groups import groups_of
 from mirrord.config.model import Config
 from mirrord.errors import HostError, MirrordError
+from mirrord.events import get_logger, with_fields
 from mirrord.registry.abilities import Abilities
 from mirrord.registry.client import Registries
 from mirrord.registry.shared import Shared
@@ -26,11 +25,12 @@ from mirrord.sync.memory import Memory
 from mirrord.sync.notes import Notes, load_abilities, save_abilities
 from mirrord.sync.outcome import Outcome, Progress, Report
 from mirrord.sync.publisher import Publisher, Together
-from mirrord.sync.repository import RepositoryRun, Tools
+from mirrord.sync.repository import RepositoryRun
 from mirrord.sync.resolve import resolve
+from mirrord.sync.tools import Tools
 from mirrord.sync.transfer import Transfer
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 _IMAGES_PER_REQUEST = 2
 """Images in work for each request allowed at once: some wait for the disk while others ask."""
@@ -68,7 +68,7 @@ async def run_sync(
     plans = order.plans
     begun = time.monotonic()
     run_id = secrets.token_hex(4)
-    with structlog.contextvars.bound_contextvars(run_id=run_id):
+    with with_fields(run_id=run_id):
         _log.info("run.started", repositories=len(plans), reason=order.reason)
         publisher = Publisher(store, run_id, order.reason, order.brake, Together(groups_of(config), plans))
         abilities = await store.run(lambda: load_abilities(store.layout))
@@ -86,15 +86,14 @@ async def run_sync(
             async with _ticking(publisher, config.publish_every), contextlib.AsyncExitStack() as locks:
                 expansion = await expand(plans, registries, store, config)
                 publisher.together = Together(groups_of(config), expansion.plans, expansion.failed)
-                failed = [outcome for _, outcome in expansion.failed]
-                for outcome in failed:
+                outcomes = [outcome for _, outcome in expansion.failed]
+                for outcome in outcomes:
                     tools.teller.tell(outcome)
-                failed += await _work_on_all(tools, expansion.plans, publisher, locks)
+                outcomes += await _work_on_all(tools, expansion.plans, publisher, locks)
                 tools.teller.tell_rest()
                 problem = await _finish(publisher, tools)
             requests, pulls = registries.counters.requests, registries.pulls
         await _keep(abilities, store)
-        outcomes = [*failed, *(outcome for run in publisher.runs for outcome in run.outcomes)]
         is_whole = order.is_whole and not any(outcome.error for outcome in outcomes)
         await _tidy(tools, only_expired=not is_whole)
         report = Report(
@@ -155,29 +154,36 @@ async def _work_on_all(
 
     They are taken in one order, so that runs about the same repositories wait for one another, and never both.
     """
-    failed: list[Outcome] = []
+    outcomes: list[Outcome] = []
     slots = asyncio.Semaphore(_REPOSITORIES)
     for name in sorted(plan.name for plan in plans):
         await locks.enter_async_context(tools.store.repository_lock(name))
 
-    async def work(plan: RepositoryPlan) -> None:
-        async with slots:
-            try:
-                found = await resolve(plan, tools.registries, tools.store, tools.memory)
-            except MirrordError as error:
-                failed.append(outcome := Outcome.of_error(plan.name, error))
-                tools.teller.tell(outcome)
-                publisher.together.done(plan, [outcome])
-                return
-            run = RepositoryRun(tools, found)
-            publisher.runs.append(run)
-            await run.run()
-            publisher.together.done(plan, run.outcomes)
+    async def work(plan: RepositoryPlan) -> list[Outcome]:
+        try:
+            found = await resolve(plan, tools.registries, tools.store, tools.memory)
+        except MirrordError as error:
+            outcome = Outcome.of_error(plan.name, error)
+            tools.teller.tell(outcome)
+            return [outcome]
+        run = RepositoryRun(tools, found)
+        publisher.ready.append(run.ready)
+        await run.run()
+        return run.outcomes
+
+    async def work_in_turn(plan: RepositoryPlan) -> None:
+        try:
+            found = await work(plan)
+        finally:
+            slots.release()
+        outcomes.extend(found)
+        publisher.together.done(plan, found)
 
     async with asyncio.TaskGroup() as tasks:
         for plan in plans:
-            tasks.create_task(work(plan))
-    return failed
+            await slots.acquire()
+            tasks.create_task(work_in_turn(plan))
+    return outcomes
 
 
 async def _finish(publisher: Publisher, tools: Tools) -> MirrordError | None:

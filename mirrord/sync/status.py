@@ -3,7 +3,9 @@
 The documents are public: they go to ``status/`` of the root, where nginx serves them.
 """
 
+import io
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -80,7 +82,9 @@ class ImageStatus:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
         """The same back. Raises KeyError, TypeError, ValueError."""
-        fields = {name: value for name, value in document.items() if name != "error"}
+        fields = {
+            name: value if name == "digest" else _once(value) for name, value in document.items() if name != "error"
+        }
         error = document["error"]
         return cls(**fields, trouble=Trouble(**error) if error else None)
 
@@ -144,16 +148,19 @@ class MirrorStatus:
     @classmethod
     def decode(cls, content: bytes) -> Self:
         """Read ``status.json``. Raises KeyError, TypeError, ValueError."""
-        document = json.loads(content)
+        document = json.loads(content, object_hook=_image_or_other)
         if document["schema"] != SCHEMA:
             raise ValueError(f"it is no {SCHEMA}")
-        images = {str(name): ImageStatus.read(image) for name, image in document["images"].items()}
+        images = {
+            str(name): image if isinstance(image, ImageStatus) else ImageStatus.read(image)
+            for name, image in document["images"].items()
+        }
         upstreams = {str(host): UpstreamStatus(**each) for host, each in document.get("upstreams", {}).items()}
         return cls(images, {str(name): dict(group) for name, group in document["groups"].items()}, upstreams)
 
     def encode(self, more: Mapping[str, object]) -> bytes:
         """The bytes of ``status.json``, with what else is to stand in it."""
-        return encoded(more, ((name, encoded_image(image)) for name, image in self.images.items()))
+        return encoded(more, ((name, encoded_image(self.images[name])) for name in sorted(self.images)))
 
     def after(self, report: Report, wanted: Wanted, now: datetime) -> Self:
         """The status after a run that ended ``now``."""
@@ -163,26 +170,49 @@ class MirrorStatus:
             if outcome.status is Status.REMOVED:
                 images.pop(name, None)
                 continue
-            before = images.get(name) or ImageStatus("", 0.0)
-            kept = replace(
-                before,
-                group=wanted.groups.get(outcome.repository, ""),
-                stale_after=wanted.stale_after.get(outcome.repository, before.stale_after),
-            )
-            images[name] = _after(kept, outcome, report, when, now)
+            repository, before = outcome.repository, images.get(name) or ImageStatus("", 0.0)
+            kept = {
+                "group": wanted.groups.get(repository, ""),
+                "stale_after": wanted.stale_after.get(repository, before.stale_after),
+                "state": str(outcome.status),
+                "checked": when,
+                "note": outcome.warning,
+            }
+            images[name] = _after(before, kept, outcome, report, now)
         return replace(self, images=dict(_left(images, report, wanted, when, now)))
 
 
 def encoded(more: Mapping[str, object], images: Iterable[tuple[str, str]]) -> bytes:
-    """The bytes of ``status.json`` from what else stands in it and the text of each image."""
-    about = json.dumps({"schema": SCHEMA, **more}, separators=(",", ":"))
-    texts = ",".join(f"{json.dumps(name)}:{text}" for name, text in sorted(images))
-    return f'{about[:-1]},"images":{{{texts}}}}}'.encode()
+    """The bytes of ``status.json`` from what else stands in it and the text of each image, sorted by their names."""
+    content = io.BytesIO()  # the texts of a large mirror are not in memory all at once, and then again joined
+    content.write(f'{_compact({"schema": SCHEMA, **more})[:-1]},"images":{{'.encode())
+    between = ""
+    for name, text in images:
+        content.write(f"{between}{json.dumps(name)}:{text}".encode())
+        between = ","
+    content.write(b"}}")
+    return content.getvalue()
 
 
 def encoded_image(image: ImageStatus) -> str:
     """The text of one image in ``status.json``."""
-    return json.dumps(image.document(), separators=(",", ":"))
+    return _compact(image.document())
+
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _image_or_other(document: dict[str, Any]) -> Any:  # noqa: ANN401 - what json takes for an object
+    """An image as soon as its document is read: of a large mirror, all documents would be three times as large."""
+    return ImageStatus.read(document) if document.keys() == _OF_IMAGE else document
+
+
+_OF_IMAGE = ImageStatus("", 0.0).document().keys()
+
+
+def _once(value: Any) -> Any:  # noqa: ANN401 - as json gives it
+    """A text that many images share, such as a time, once in memory."""
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _by_name(report: Report) -> Iterable[tuple[str, Outcome]]:
@@ -195,20 +225,22 @@ def _by_name(report: Report) -> Iterable[tuple[str, Outcome]]:
     return found.items()
 
 
-def _after(before: ImageStatus, outcome: Outcome, report: Report, when: str, now: datetime) -> ImageStatus:
-    found = replace(before, state=str(outcome.status), checked=when, note=outcome.warning)
+def _after(before: ImageStatus, kept: dict[str, Any], outcome: Outcome, report: Report, now: datetime) -> ImageStatus:
+    """An image after its outcome; ``kept`` is what is so whatever became of it."""
     error = outcome.error
     if outcome.status in _NEW:
         error = error or report.problem  # complete, and not served
-        if before.group in report.withheld:
-            why = f"complete, and not published: group {before.group} waits for {report.withheld[before.group].name}"
-            return replace(found, note=why)
+        if (group := kept["group"]) in report.withheld:
+            why = f"complete, and not published: group {group} waits for {report.withheld[group].name}"
+            return replace(before, **{**kept, "note": why})
+    when = kept["checked"]
     if error is not None:
-        return replace(found, trouble=_trouble(before.trouble, error, when, now))
+        return replace(before, **kept, trouble=_trouble(before.trouble, error, when, now))
     is_waiting = outcome.status is Status.DEFERRED  # for its cooldown: what is served is what is wanted
     digest = str(outcome.digest) if outcome.digest and not is_waiting else before.digest
-    changed = when if before.digest != digest else before.changed
-    return replace(found, digest=digest, succeeded=when, changed=changed, trouble=None)
+    if before.digest == digest:
+        return replace(before, **kept, succeeded=when, trouble=None)
+    return replace(before, **kept, digest=digest, succeeded=when, changed=when, trouble=None)
 
 
 def _trouble(before: Trouble | None, error: MirrordError, when: str, now: datetime) -> Trouble:
@@ -263,5 +295,9 @@ def run_line(report: Report, group: str, begun: datetime, ended: datetime) -> Ru
 
 def with_line(content: bytes, line: Mapping[str, object], kept: int = RUNS_KEPT) -> bytes:
     """The bytes of ``runs.jsonl`` with one more line, and without the oldest where there are too many."""
-    lines = content.splitlines()[-(kept - 1) :] if kept > 1 else []
-    return b"".join(each + b"\n" for each in [*lines, json.dumps(line, separators=(",", ":")).encode()])
+    if content and not content.endswith(b"\n"):  # a person's editor
+        content += b"\n"
+    start = 0  # not split: a thousand small pieces a run leave the memory of a daemon in pieces
+    for _ in range(content.count(b"\n") + 1 - kept):
+        start = content.index(b"\n", start) + 1
+    return b"%s%s\n" % (memoryview(content)[start:], json.dumps(line, separators=(",", ":")).encode())

@@ -3,9 +3,11 @@
 What is remembered is the file of one root, the last one written, and of so many images at most: memory stays flat.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,8 @@ STATUS: Final = "status.json"
 IMAGES_KEPT: Final = 5000
 """Images above which nothing is remembered: the file is read and encoded whole each time."""
 
+_NONE = (ImageStatus("", 0.0), b"")
+
 Identity = tuple[int, int, int, int, int]
 
 
@@ -28,8 +32,8 @@ class StatusFile:
     _identity: Identity | None = None
     """Of the file that holds ``_status``; None: nothing is remembered."""
     _status: MirrorStatus = field(default_factory=MirrorStatus)
-    _texts: dict[str, tuple[ImageStatus, str]] = field(default_factory=dict)
-    """By name, an image and its text."""
+    _texts: dict[str, tuple[ImageStatus, bytes]] = field(default_factory=dict)
+    """By name, sorted: an image, and its name and text as they stand there."""
 
     def read(self, layout: Layout) -> MirrorStatus | None:
         """The status as it lies there; None where there is none. Raises HostError for what is none of ours."""
@@ -50,13 +54,14 @@ class StatusFile:
             self._status, self._texts = MirrorStatus(), {}
             write_public(layout, STATUS, status.encode({**about, "groups": groups}))
             return
-        texts = self._texts
-        self._texts = {}
-        for name, image in status.images.items():
-            known = texts.get(name)
-            self._texts[name] = known if known is not None and known[0] is image else (image, encoded_image(image))
-        content = encoded({**about, "groups": groups}, ((name, text) for name, (_, text) in self._texts.items()))
-        write_public(layout, STATUS, content)
+        images, texts = status.images, self._texts
+        if texts.keys() != images.keys():
+            texts = {name: texts.get(name, _NONE) for name in sorted(images)}
+        for name in [name for name, (image, _) in texts.items() if images[name] is not image]:
+            texts[name] = images[name], f"{json.dumps(name)}:{encoded_image(images[name])}".encode()
+        self._texts = texts
+        begun = encoded({**about, "groups": groups}, ()).removesuffix(b"}}")
+        write_public(layout, STATUS, begun + b",".join(map(itemgetter(1), texts.values())) + b"}}")
         self._status = replace(status, groups=groups)
         self._identity = _identity(layout.status / STATUS)
 

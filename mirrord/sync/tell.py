@@ -3,14 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
+from mirrord.events import get_logger
 from mirrord.sync.outcome import Outcome, Status
 
 FEW = 5
 """Failures of one cause that are told one by one."""
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def day(seconds: float) -> str:

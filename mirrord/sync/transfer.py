@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from mirrord.errors import DigestMismatchError, MirrordError, NetworkError, NotFoundError, UpstreamError
+from mirrord.events import get_logger
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor
 from mirrord.oci.reference import Repository
@@ -14,7 +13,7 @@ from mirrord.store.partial import Partial, Source
 from mirrord.store.store import SMALL, Store
 from mirrord.sync.outcome import Progress
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 SMALL_AT_ONCE = 48
 """Small blobs that are fetched or wait for their batch at once: a slow disk must not fill the memory with them."""

@@ -1,18 +1,17 @@
 """Completing one image: everything below its manifest that was chosen, depth first, children before their index."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from mirrord.errors import BlockedError, ConfigError, InvalidManifestError, MirrordError, NotFoundError, UpstreamError
+from mirrord.errors import BlockedError, ConfigError, InvalidManifestError, NotFoundError, UpstreamError
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Descriptor, Manifest, read_platform
 from mirrord.oci.platform import Platform, PlatformChoice
 from mirrord.oci.reference import Repository
 from mirrord.registry.client import Registries
 from mirrord.store.blocks import Blocks
+from mirrord.store.many import each
 from mirrord.store.record import Held, Source
 from mirrord.store.store import Store
 from mirrord.sync.outcome import Progress
@@ -110,7 +109,7 @@ class Walk:
             size=sum(part.sizes.values()),
             platforms=tuple(dict.fromkeys(map(str, part.platforms))),
             children=part.children,
-            first_seen=datetime.now(UTC).isoformat(timespec="seconds"),
+            first_seen=self.store.now().isoformat(timespec="seconds"),
             source=source,
         )
 
@@ -207,19 +206,10 @@ class Walk:
 async def _all(call: Callable[..., Coroutine[Any, Any, Any]], arguments: list[tuple[Any, ...]]) -> list[Any]:
     """Run ``call`` with each of ``arguments``, some at once; a first failure cancels the others and is raised alone."""
     results: list[Any] = [None] * len(arguments)
-    waiting = iter(enumerate(arguments))
 
-    async def work() -> None:
-        for number, each in waiting:
-            results[number] = await call(*each)
+    async def one(numbered: tuple[int, tuple[Any, ...]]) -> None:
+        number, given = numbered
+        results[number] = await call(*given)
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(_AT_ONCE, len(arguments))):
-                tasks.create_task(work())
-    except ExceptionGroup as failed:
-        errors = [error for error in failed.exceptions if isinstance(error, MirrordError)]
-        if len(errors) == len(failed.exceptions):
-            raise errors[0] from None
-        raise
+    await each(one, enumerate(arguments), min(_AT_ONCE, len(arguments)))
     return results

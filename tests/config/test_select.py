@@ -133,6 +133,18 @@ def test_a_reason_names_what_stands_in_the_way(rule: dict[str, object], reason: 
     assert select(rules(rule), ["1.2-alpine"]).verdicts["1.2-alpine"].reason == reason
 
 
+def test_rules_that_each_name_a_tag_say_of_others_what_the_first_does() -> None:
+    """However many entries name one tag each: what none of them names is told once, and by the first of them."""
+    rules = [TagRule.model_validate(name) for name in ("1", "2", "3")]
+    found = select(rules, ["1", "3", "other"])
+    assert found.tags == ("1", "2", "3")
+    assert found.idle == ()
+    assert {tag: verdict.reason for tag, verdict in found.verdicts.items()} == {
+        **dict.fromkeys("123", "named"),
+        "other": "not 1",
+    }
+
+
 def test_newest_by_time_of_push() -> None:
     """Where the registry tells when a tag was pushed, that may rank tags, versions or not."""
     pushed = {"b": 3.0, "a": 1.0, "1.0": 2.0}

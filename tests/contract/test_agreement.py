@@ -61,6 +61,7 @@ conditions = st.fixed_dictionaries(
     optional={
         "Range": st.sampled_from(["bytes=0-3", "bytes=2-", "bytes=-2", "bytes=9999-", "lines=1-2"]),
         "If-None-Match": st.sampled_from([f'"{DIGESTS[1]}"', f'"{DIGESTS[2]}"', f'W/"{DIGESTS[2]}"', '"x"']),
+        "If-Match": st.sampled_from([f'"{DIGESTS[2]}"', "*"]),
         "If-Range": st.sampled_from([f'"{DIGESTS[2]}"', '"x"']),
     },
 )

@@ -38,6 +38,35 @@ def test_nothing_can_be_written(server: Server, method: str, target: str) -> Non
     assert answer.headers["allow"] == "GET, HEAD"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"If-Match": '"x"'},
+        {"If-Match": f'"{DIGEST}"'},
+        {"If-Match": "*, *"},
+        {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"},
+        {"If-Unmodified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"},
+        {"If-Match": "*", "If-Unmodified-Since": "never"},
+    ],
+    ids=str,
+)
+def test_what_guards_a_write_is_refused(server: Server, headers: dict[str, str]) -> None:
+    """An OCI error that says what to leave out, whatever was asked for: not a page of nginx's own, nor some content."""
+    targets = ["/v2/", "/v2/_catalog", "/v2/many/tags/list", "/v2/many/tags/list?n=1", f"/v2/nginx/referrers/{DIGEST}"]
+    for target in (*targets, "/v2/nginx/manifests/1.27", f"/v2/nginx/blobs/{DIGEST}", "/v2/_x/tags/list", "/", "/none"):
+        answer = server.ask(target, headers=headers)
+        assert (answer.status, answer.code) == (412, "UNSUPPORTED"), target
+        assert answer.headers["content-type"] == "application/json"
+    assert server.ask("/v2/../x", headers=headers).status == 400
+    assert server.ask("/v2/", "POST", headers).status == 405
+
+
+def test_any_content_will_do(server: Server) -> None:
+    """`If-Match: *` guards nothing."""
+    for target in ("/v2/", "/v2/nginx/manifests/1.27", "/v2/many/tags/list?n=1"):
+        assert server.ask(target, headers={"If-Match": "*"}).status == 200
+
+
 def test_a_large_upload_is_refused_before_it_is_sent(server: Server) -> None:
     """405, not 413: the size is not what is wrong, and nobody asks for the body (``100 Continue``)."""
     headers = {"Content-Length": str(1 << 40), "Expect": "100-continue"}

@@ -3,7 +3,6 @@
 After each failure the last good tree is still served, closed and true.
 """
 
-import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.closed import check_tree
+from support.disk import mounted
 from support.docker_registry import DockerRegistry, free_port, running_registry
 from support.mirror import HOST, Finished, Mirror
 from support.programs import program
@@ -193,16 +193,6 @@ async def test_a_truncated_blob_is_told_and_not_kept(served: Mirror, upstream: S
     assert str(digest) in done.out
     assert not served.layout.pooled(digest).exists()
     assert_last_good(served)
-
-
-@contextlib.contextmanager
-def mounted(*arguments: str | Path) -> Iterator[None]:
-    """Mount, and unmount at the end; the last argument is the mount point."""
-    subprocess.run(["mount", *arguments], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", arguments[-1]], check=True)
 
 
 async def test_a_read_only_root_is_the_hosts(served: Mirror) -> None:

@@ -7,13 +7,12 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from support.disk import LET_GO
+from support.disk import LET_GO, mounted
 from support.mirror import HOST, Finished, Mirror
 from support.ordinary import run_ordinary
 from support.programs import program
@@ -352,16 +351,6 @@ def _free_port() -> int:
         return port
 
 
-@contextmanager
-def mounted(*arguments: str | Path) -> Iterator[None]:
-    """Mount, and unmount at the end; the last argument is the mount point."""
-    subprocess.run(["mount", *arguments], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", arguments[-1]], check=True)
-
-
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.name.replace(" ", "-"))
 async def test_a_mistake_is_told_with_its_cause_and_the_next_step(
     mirror: Mirror, upstream: Scripted, mistake: Mistake
@@ -398,6 +387,25 @@ def test_a_number_in_yaml_stays_the_tag_that_was_written(mirror: Mirror, written
     done = mirror.run("check")
     assert done.status == 0, done.err
     assert meant in done.out
+
+
+def test_what_is_advised_is_about_the_mirror_that_was_asked_for(mirror: Mirror) -> None:
+    """The next step names what only the command line named: a root, a config, and that images are to be named."""
+    assert mirror.run("init", "m").out.endswith(f"then: mirrord sync --config {mirror.config}\n")
+    mirror.config.unlink()
+    lost = mirror.run("sync", "quay.invalid/x:1", "--root", "my mirror", **NO_CONFIG)
+    assert lost.status == 1
+    bare = ("--root", "my mirror")
+    assert mirror.run("images", *bare, **NO_CONFIG).out == (
+        "Nothing is mirrored yet: mirrord sync IMAGE… --root 'my mirror'\n"
+    )
+    (mirror.place / "my mirror" / "status" / "status.json").unlink()
+    assert "begin with: mirrord sync IMAGE… --root 'my mirror'\n" in mirror.run("status", *bare, **NO_CONFIG).err
+    mirror.configure("{host}/app:1")
+    mirror.run("init", str(mirror.root), **NO_CONFIG)
+    elsewhere = mirror.config.rename(mirror.place / "other.yaml")
+    told = mirror.run("images", "--config", str(elsewhere), **NO_CONFIG).out
+    assert told == f"Nothing is mirrored yet: mirrord sync --config {elsewhere}\n"
 
 
 def test_there_are_thirty_mistakes_at_least() -> None:

@@ -18,6 +18,8 @@ RAW = NEW.manifest.raw
 BOTH = index(NEW, image("arm", platform=ARM64))
 ARM = BOTH.children[1].digest
 LIMIT = 8 << 20
+NOWHERE = "sha256:" + "0" * 64
+LIE = answer(200, b"", {"Docker-Content-Digest": NOWHERE})
 WRONG_SIZE = encode(
     {
         "schemaVersion": 2,
@@ -137,8 +139,38 @@ SCENARIOS = (
     ),
     Scenario(
         name="manifest: a digest header that lies",
-        plays=(On("HEAD", then=answer(200, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})),),
-        says=("has no manifest sha256:" + "0" * 64, "the copy that is served stays"),
+        plays=(On("HEAD", then=LIE),),
+        says=("updated    ",),
+        asked={f"GET .*/manifests/{NOWHERE}": 1, "GET .*/manifests/1$": 1},
+    ),
+    Scenario(
+        name="manifest: a digest header that lies of what is held",
+        plays=(On("HEAD", then=LIE),),
+        has={},
+        says=("unchanged",),
+        served=KEPT,
+    ),
+    Scenario(
+        name="manifest: a digest header that lies of a pinned tag",
+        plays=(On("HEAD", then=LIE),),
+        has={},
+        image="{host}/app:1@" + str(OLD.digest),
+        says=("unchanged",),
+        served=KEPT,
+    ),
+    Scenario(
+        name="manifest: a pinned tag that has moved, without a digest header",
+        plays=(On("HEAD", then=answer(200)), On(f"{MANIFEST}1", then=answer(200, NEW.manifest.raw, TYPE))),
+        image="{host}/app:1@" + str(OLD.digest),
+        status=1,
+        owner="upstream",
+        says=(f"is pinned to {OLD.digest}", f"moved it to {NEW.digest}"),
+        served=KEPT,
+    ),
+    Scenario(
+        name="manifest: a digest header that lies of a tag that is gone",
+        plays=(On("HEAD", then=LIE), On(f"{MANIFEST}1", then=answer(404))),
+        says=("has no manifest 1", "the copy that is served stays"),
         served=KEPT,
     ),
 )

@@ -128,3 +128,10 @@ def test_an_address_can_not_bring_directives_along(listen: str) -> None:
     """What is rendered is one address."""
     with pytest.raises(ConfigError, match="nothing nginx can listen at"):
         render(NginxSite(Path("/srv"), listen))
+
+
+def test_documents_are_sent_by_sendfile_only_where_connections_are_counted() -> None:
+    """Their end then leaves after they stopped counting; elsewhere two system calls fewer pay. Layers always are."""
+    plain, counted = render(NginxSite(Path("/srv"))), render(NginxSite(Path("/srv"), serve=Serve(connections=2)))
+    assert (plain.count("sendfile off;"), plain.count("sendfile on; tcp_nopush on;")) == (1, 1)
+    assert (counted.count("sendfile off;"), counted.count("sendfile on; tcp_nopush on;")) == (0, 2)

@@ -179,6 +179,17 @@ async def test_a_directory_that_nginx_may_not_read_is_named_with_the_command(mir
     assert found[("permissions", "the tree")]["do"] == f"chmod o+rx {closed}"
 
 
+async def test_a_closed_directory_behind_a_link_is_named(mirror: Mirror) -> None:
+    """A root that is a link to another disk: what leads there has to be gone through as well."""
+    disk = mirror.place / "disk"
+    disk.mkdir()
+    mirror.root.rename(disk / "mirror")
+    mirror.root.symlink_to(disk / "mirror")
+    disk.chmod(0o700)
+    _, found = await examined(mirror)
+    assert found[("permissions", "the tree")]["do"] == f"chmod o+x {disk}"
+
+
 async def test_what_is_no_root_is_told_and_the_rest_looked_at_still(tmp_path: Path) -> None:
     """A directory without the mark: the mount is thought of; exit 1."""
     (tmp_path / "plain").mkdir()

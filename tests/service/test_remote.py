@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -362,6 +363,28 @@ async def test_the_group_reads_what_is_the_owners_alone(open_place: Path, upstre
         assert [await as_nobody(mirror, *words) for words in reading] == expected
     done = await as_nobody(mirror, "block")
     assert (done.status, "run this as the mirror's user" in done.err) == (3, True)
+
+
+async def test_the_group_is_told_which_misses_are_blocked(open_place: Path, upstream: Scripted) -> None:
+    """`mirrord misses` of another user asks the daemon what is kept out; where nobody tells, the rest is told still."""
+    mirror = Mirror(open_place, upstream.url)
+    upstream.push("app", image("app"), "1")
+    mirror.configure("{host}/app:1")
+    await mirror.sync()
+    assert (await mirror.command("block", "gone/app:1", "--why", "secret")).status == 0
+    log, now = open_place / "mirrord.log", datetime.now(UTC).isoformat(timespec="seconds")
+    said = {"time": now, "client": "c", "method": "GET", "target": "/v2/gone/app/manifests/1", "ns": ""}
+    log.write_text(json.dumps({**said, "repository": "gone/app", "reference": "1", "status": 404}) + "\n")
+    log.chmod(0o644)
+    words = ("misses", str(log), "--json")
+    async with held(mirror.root, mirror.config):
+        os.chown(mirror.root / "control.sock", 0, NOBODY)
+        done = await as_nobody(mirror, *words)
+    assert (done.status, done.err) == (0, "")
+    assert [each["standing"] for each in done.document["misses"]] == ["blocked"]
+    done = await as_nobody(mirror, *words)
+    assert (done.status, "what is blocked can't be told apart here" in done.err) == (0, True)
+    assert [each["standing"] for each in done.document["misses"]] == ["absent"]
 
 
 async def test_an_unreachable_upstream_is_told_alike(holder: Holder, mirror: Mirror, upstream: Scripted) -> None:

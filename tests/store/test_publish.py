@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ from mirrord.store.layout import Layout
 from mirrord.store.publish import Publication, publish
 from mirrord.store.record import Held
 from mirrord.store.root import create
-from mirrord.store.snapshot import Reason
+from mirrord.store.snapshot import Reason, Turn
 from mirrord.store.tree import Tree
 
 UPSTREAM = Repository("registry.test", "app")
 WHY = Reason("run", "test")
+WHEN = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def held(seed: str) -> Held:
@@ -42,7 +44,7 @@ def layout(tmp_path: Path) -> Layout:
 
 def published(layout: Layout, sequence: int, *changes: Change) -> Publication:
     """Publish, and expect that something changed."""
-    found = publish(layout, changes, sequence, WHY)
+    found = publish(layout, changes, Turn(sequence, WHEN), WHY)
     assert found is not None
     return found
 
@@ -63,7 +65,7 @@ def test_a_publication_serves_all_repositories_together(layout: Layout) -> None:
 def test_nothing_changed_is_no_publication(layout: Layout) -> None:
     """A change to what is served already makes no snapshot and no generation."""
     published(layout, 1, tagged("app", {"1": "a"}))
-    assert publish(layout, [tagged("app", {"1": "a"})], 2, WHY) is None
+    assert publish(layout, [tagged("app", {"1": "a"})], Turn(2, WHEN), WHY) is None
     assert len(os.listdir(layout.snapshots)) == 1
     assert os.listdir(layout.staging) == ["trash"]
 
@@ -124,7 +126,7 @@ def test_a_failed_publication_changes_nothing_and_leaves_nothing(layout: Layout)
     first = published(layout, 1, tagged("app", {"1": "a"}))
     (layout.generations / "blocked").write_text("in the way")
     with pytest.raises(HostError, match="blocked"):
-        publish(layout, [tagged("app", {"1": "b"}), tagged("blocked", {"1": "c"})], 2, WHY)
+        publish(layout, [tagged("app", {"1": "b"}), tagged("blocked", {"1": "c"})], Turn(2, WHEN), WHY)
     assert Tree(layout).snapshot() == first.snapshot
     assert os.listdir(layout.staging) == ["trash"]
     assert len(os.listdir(layout.generations / "app")) == 1
@@ -148,7 +150,7 @@ def test_a_dangling_current_is_the_hosts_to_mend(layout: Layout) -> None:
     layout.current.unlink()
     layout.current.symlink_to("snapshots/00000009-20260101T000000Z")
     with pytest.raises(HostError, match="gone"):
-        publish(layout, [tagged("app", {"1": "b"})], 2, WHY)
+        publish(layout, [tagged("app", {"1": "b"})], Turn(2, WHEN), WHY)
 
 
 def test_a_damaged_record_is_the_hosts_to_mend(layout: Layout) -> None:
@@ -158,5 +160,5 @@ def test_a_damaged_record_is_the_hosts_to_mend(layout: Layout) -> None:
     path.unlink()
     path.write_text("{}")
     with pytest.raises(HostError, match="does not parse"):
-        publish(layout, [tagged("app", {"1": "b"})], 2, WHY)
+        publish(layout, [tagged("app", {"1": "b"})], Turn(2, WHEN), WHY)
     assert Digest.of(b"") != held("a").digest

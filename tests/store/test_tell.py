@@ -1,7 +1,9 @@
 """What is told after a publication: of snapshots, of repositories, and of the disk; at the cost of what changed."""
 
+import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,19 @@ from support.fixtures import mirror, upstream
 from support.mirror import HOST, Mirror
 from support.scripted import Scripted
 
+from mirrord.config.reserve import Reserve
 from mirrord.demo.images import artifact, image, layer, signature, signature_tag
+from mirrord.oci.digest import Digest
+from mirrord.oci.reference import Repository
+from mirrord.store.change import Change
 from mirrord.store.layout import Layout
-from mirrord.store.tell import tell_of
+from mirrord.store.record import Held
+from mirrord.store.seen import Seen
+from mirrord.store.snapshot import Reason
+from mirrord.store.store import open_store
+from mirrord.store.tell import tell_of, tell_published
 from mirrord.store.tell_repository import GONE, past_after
+from mirrord.store.tree import Tree
 
 __all__ = ["mirror", "upstream"]
 
@@ -105,8 +116,28 @@ async def test_only_what_changed_is_written(mirror: Mirror, upstream: Scripted) 
     await published(mirror)
     assert [os.stat(note).st_ino == ino for note, ino in zip(notes, before, strict=True)] == [False, True]
     others = {name: os.stat(mirror.root / "status" / name).st_ino for name in ("snapshots.json", "repositories.json")}
-    assert tell_of(Layout(mirror.root)) == []
+    assert tell_of(Seen(Layout(mirror.root))) == []
     assert {name: os.stat(mirror.root / "status" / name).st_ino for name in others} == others
+
+
+async def test_what_came_without_a_publication_is_told_of_the_disk(tmp_path: Path) -> None:
+    """Telling again looks only whether anything changed: bytes that came to be published later are a change."""
+    async with open_store(tmp_path / "root", command="test", threads=1, reserve=Reserve(size=0)) as store:
+        built = image("a")
+        for content in built.contents():
+            await store.add_small(Digest.of(content), content)
+        assert await store.complete("app", built.manifest, built.manifest.blobs)
+        held = Held(built.digest, built.manifest.kind, 1)
+        change = Change("app", Repository("registry.test", "app"), {"1": held}, frozenset())
+        await store.publish([change], Reason("", "test"))
+        await tell_published(store)
+        before = read(tmp_path / "root", "snapshots.json")["disk"]["files"]
+        note = os.stat(tmp_path / "root" / "status" / "snapshots.json").st_ino
+        await tell_published(store)
+        assert os.stat(tmp_path / "root" / "status" / "snapshots.json").st_ino == note
+        await store.add_small(Digest.of(b"new"), b"new")
+        await tell_published(store)
+        assert read(tmp_path / "root", "snapshots.json")["disk"]["files"] == before + 1
 
 
 async def test_the_note_of_what_is_gone_goes(mirror: Mirror, upstream: Scripted) -> None:
@@ -132,10 +163,60 @@ async def test_what_was_told_and_is_damaged_is_told_anew(mirror: Mirror, upstrea
     before = {name: read(mirror.root, name) for name in ("snapshots.json", "repositories.json")}
     for name in (*before, f"repositories/{HOST}/app.json"):
         (mirror.root / "status" / name).write_text(damage)
-    assert tell_of(Layout(mirror.root)) == []
+    assert tell_of(Seen(Layout(mirror.root))) == []
     assert read(mirror.root, "repositories.json") == before["repositories.json"]
     assert read(mirror.root, f"repositories/{HOST}/app.json")["history"]["1"]
     assert not stray.exists()
+
+
+async def test_a_damaged_snapshot_hides_no_other(mirror: Mirror, upstream: Scripted) -> None:
+    """Of history that can't be read the others are told still, and the log says which it is."""
+    for number in range(3):
+        upstream.push("app", image(str(number)), "1")
+        mirror.configure("{host}/app:1")
+        await published(mirror)
+    first, second, third = (each["name"] for each in reversed(read(mirror.root, "snapshots.json")["snapshots"]))
+    (mirror.root / "snapshots" / second / "_snapshot.json").write_text("no JSON")
+    (mirror.root / "status" / "snapshots.json").unlink()
+    (problem,) = tell_of(Seen(Layout(mirror.root)))
+    assert second in str(problem)
+    assert [each["name"] for each in read(mirror.root, "snapshots.json")["snapshots"]] == [third, first]
+
+
+async def test_who_tells_and_who_publishes_do_not_wait_for_each_other(mirror: Mirror, upstream: Scripted) -> None:
+    """A publication goes on while a large mirror is told of, and the other way round; tellings are one at a time."""
+    upstream.push("app", image("one"), "1")
+    mirror.configure("{host}/app:1")
+    await published(mirror)
+    held = Tree(mirror.layout).record(f"{HOST}/app")
+    assert held is not None
+    change = Change(held.name, held.upstream, {"2": held.tags["1"]})
+    publishes, tells, order = threading.Event(), threading.Event(), list[str]()
+
+    async def publishing() -> None:
+        assert await store.decide(lambda: publishes.wait(20))  # else nobody told meanwhile
+
+    async def telling() -> None:
+        assert await store.tell(lambda: tells.wait(20))  # else nobody published meanwhile
+        order.append("first")
+
+    async def telling_next() -> None:
+        await tell_published(store)
+        order.append("second")
+
+    async with (
+        open_store(mirror.root, command="test", threads=4, reserve=Reserve()) as store,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(publishing())
+        await tasks.create_task(tell_published(store))
+        publishes.set()
+        tasks.create_task(telling())
+        tasks.create_task(telling_next())
+        await store.publish([change], Reason("", "test"))
+        tells.set()
+    assert order == ["first", "second"]
+    assert set(read(mirror.root, f"repositories/{HOST}/app.json")["tags"]) == {"1", "2"}
 
 
 def test_the_past_of_a_tag_is_bounded() -> None:

@@ -31,6 +31,16 @@ LET_GO = """awk '$1 ~ "^/dev/loop" {print $2}' /proc/self/mounts | xargs --no-ru
 """For the beginning of who has a copy of all mounts: to let go of those that tests beside it made, and will unmount."""
 
 
+@contextlib.contextmanager
+def mounted(*arguments: str | Path) -> Iterator[None]:
+    """Mount, and unmount at the end; the last argument is the mount point."""
+    subprocess.run(["mount", *arguments], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", arguments[-1]], check=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
     """An ext4 in a file, mounted at ``point``."""

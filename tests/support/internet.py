@@ -1,6 +1,6 @@
 """A small Internet for a sandbox: every registry that the pages name, at their names, by TLS, on a loopback address.
 
-Run as a program inside the sandbox (``python -m support.internet DIRECTORY``) it serves until it is ended.
+Run as a program inside the sandbox (``python -m support.internet DIRECTORY [ADDRESS]``) it serves until it is ended.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ IMAGES = {
 class Internet(Upstream):
     """Registries in memory that answer by all these names."""
 
-    async def serve_names(self, place: Path) -> None:
-        """Serve until it is ended; ``place`` has the authority's files, and ``ready`` when all is."""
+    async def serve_names(self, place: Path, address: str) -> None:
+        """Serve at an address until it is ended; ``place`` has the authority's files, and ``ready`` when all is."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._receive)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        listener = socket.create_server((ADDRESS, 443))
+        listener = socket.create_server((address, 443))
         await web.SockSite(runner, listener, ssl_context=make_authority(place, NAMES).server()).start()
         (place / "ready").touch()
         await asyncio.Event().wait()
@@ -74,11 +74,11 @@ def fill(internet: Internet) -> None:
 
 
 def main() -> None:
-    """Serve."""
-    place = Path(sys.argv[1])
+    """Serve at the address that is given after the directory, else where only this host reaches it."""
+    place, address = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ADDRESS
     internet = Internet()
     fill(internet)
-    asyncio.run(internet.serve_names(place))
+    asyncio.run(internet.serve_names(place, address))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ class VirtualClock:
     """When it is over: then nobody waits any more, and ``ended`` is called."""
     is_busy: Callable[[], bool] = lambda: False
     ended: Callable[[], None] = lambda: None
+    look: timedelta = timedelta(seconds=60)
     jumps: dict[datetime, timedelta] = field(default_factory=dict)
     """What happens to the clock at a time, as an administrator or a suspended laptop has it."""
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 from support.mirror import HOST, Mirror, by_name
-from support.scripted import Scripted
+from support.scripted import Scripted, answer
 
 from mirrord.demo.images import ARM64, image, index, signature, signature_tag
 from mirrord.store.state import read_note
-from mirrord.sync.memory import COOLDOWN_FILE, waiting
+from mirrord.sync.memory import COOLDOWN_FILE, MISSING_FILE, waiting
 from mirrord.sync.outcome import Outcome, Report, Status
 
 DAY = 86_400.0
@@ -142,6 +142,58 @@ async def test_what_is_served_is_completed_while_the_new_waits(mirror: Mirror, u
     assert upstream.asked(str(image("new").digest)) == 0
 
 
+async def test_what_is_completed_while_the_new_waits_does_not_prolong_the_wait(
+    mirror: Mirror, upstream: Scripted
+) -> None:
+    """The new digest is due when it was due before, whatever came for the old one meanwhile."""
+    old = index(image("old"), image("old", platform=ARM64))
+    upstream.push("app", old, "1")
+    mirror.configure('{{name: "{host}/app:1", platforms: [linux/amd64]}}')
+    await mirror.sync()
+    new = upstream.push("app", index(image("new"), image("new", platform=ARM64)), "1")
+    mirror.configure('{{name: "{host}/app:1", platforms: [linux/amd64], cooldown: 2d}}')
+    await mirror.sync()
+    age(mirror, DAY)
+    mirror.configure('{{name: "{host}/app:1", platforms: all, cooldown: 2d}}')
+    assert the_one(await mirror.sync()).status is Status.DEFERRED
+    age(mirror, DAY)
+    assert the_one(await mirror.sync()).status is Status.UPDATED
+    assert mirror.tags("app") == {"1": new}
+
+
+async def test_what_is_lost_here_and_gone_upstream_is_not_a_missing_tag(served: Mirror, upstream: Scripted) -> None:
+    """The tag is there, and waits: what can't be had is the manifest that it named before."""
+    old = served.tags("app")["1"]
+    served.layout.manifest(f"{HOST}/app", old, image("old").manifest.kind).unlink()
+    upstream.push("app", image("new"), "1")
+    upstream.when(f"GET .*/{old}", then=answer(404))
+    done = await served.command("sync")
+    assert done.status == 1
+    assert f"what is served of it is not whole, and can't be completed: {HOST}/app" in done.out
+    assert "kept" not in done.out
+    assert read_note(served.layout, MISSING_FILE) in (None, {})
+
+
+LIE = answer(200, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})
+"""Of a digest that is nowhere."""
+
+
+async def test_a_header_that_lies_neither_publishes_early_nor_for_ever_late(served: Mirror, upstream: Scripted) -> None:
+    """The digest of the tag's own bytes is what has to stay for the cooldown."""
+    new = upstream.push("app", image("new"), "1")
+    upstream.when("HEAD", then=LIE)
+    assert the_one(await served.sync()).status is Status.DEFERRED
+    age(served, 3 * DAY)
+    assert the_one(await served.sync()).status is Status.DEFERRED  # the tag's bytes are seen for the first time
+    assert {each.digest for each in waiting(served.layout)} == {str(new)}
+    age(served, 2 * DAY)
+    assert the_one(await served.sync()).status is Status.DEFERRED
+    age(served, DAY)
+    assert the_one(await served.sync()).status is Status.UPDATED
+    assert served.tags("app") == {"1": new}
+    assert read_note(served.layout, COOLDOWN_FILE) == {}
+
+
 async def test_signatures_come_with_what_is_due(served: Mirror, upstream: Scripted) -> None:
     """The signature of a digest that waits is not served before it; that of the old one stays."""
     new = image("new")
@@ -167,6 +219,7 @@ async def test_skip_cooldown_publishes_now_and_only_what_is_named(mirror: Mirror
     assert by_name(await mirror.sync())["one:1"] is Status.UNCHANGED
     assert (await mirror.command("sync", "--skip-cooldown")).status == 0
     assert set(mirror.tags("two")) == set(mirror.tags("three")) == {"1"}
+    assert waiting(mirror.layout) == ()
 
 
 async def test_the_wait_is_told_by_the_command(served: Mirror, upstream: Scripted) -> None:

@@ -88,6 +88,20 @@ async def test_with_remove_it_goes_after_the_grace(mirror: Mirror, upstream: Scr
     assert read_note(mirror.layout, MISSING_FILE) == {}
 
 
+async def test_a_tag_whose_header_outlives_it_is_missing(mirror: Mirror, upstream: Scripted) -> None:
+    """A HEAD that is answered from a cache says nothing where no manifest can be had: the grace runs, and ends."""
+    upstream.push("app", image("x"), "1.0", "1.1")
+    mirror.configure('{{name: "{host}/app", tags: ["1.0", "1.1"]}}', extra=REMOVE)
+    await mirror.sync()
+    upstream.when("HEAD .*/1.0$", then=answer(200, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64}))
+    upstream.untag("app", "1.0")
+    assert by_name(await mirror.sync())["app:1.0"] is Status.KEPT
+    age(mirror, DAY - 60)
+    assert by_name(await mirror.sync())["app:1.0"] is Status.KEPT
+    age(mirror, 61)
+    assert by_name(await mirror.sync())["app:1.0"] is Status.REMOVED
+
+
 async def test_a_tag_that_comes_back_begins_anew(served: Mirror, upstream: Scripted) -> None:
     """Missing, there, missing again: the grace counts from the second time."""
     served.configure('{{name: "{host}/app", tags: ["1.*"]}}', extra=REMOVE)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -113,14 +113,18 @@ def _missed(document: dict[str, Any]) -> Missed | None:
     repository, target, ns, client, time, method = map(str, words)
     if method not in {"GET", "HEAD"} or not is_local_name(repository):
         return None
-    reference = _reference(target)
-    try:
-        at = datetime.fromisoformat(time)
-    except ValueError:
-        return None
-    if reference is None or at.tzinfo is None:
+    reference, at = _reference(target), _moment(time)
+    if reference is None or at is None:
         return None
     return Missed(repository, reference, at, client, target, ns)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # the last hours of the year 9999 are in no other time zone
+        return None
 
 
 def _reference(target: str) -> str | None:

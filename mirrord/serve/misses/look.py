@@ -60,7 +60,7 @@ class Miss:
             "times": self.count.times,
             "clients": len(self.count.clients),
             "clients_are_more": len(self.count.clients) >= MOST_CLIENTS,
-            "last": self.count.last.astimezone(UTC).isoformat(timespec="seconds"),
+            "last": self.count.last.isoformat(timespec="seconds"),
             "standing": str(self.standing),
             "upstream": str(self.upstream) if self.upstream else None,
             "line": self.line,
@@ -83,7 +83,7 @@ class Found:
         since = self.tally.since
         return {
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
-            "since": since.astimezone(UTC).isoformat(timespec="seconds") if since else None,
+            "since": since.isoformat(timespec="seconds") if since else None,
             "misses": [miss.document() for miss in self.misses],
             "here_now": self.here_now,
             "dropped": self.tally.dropped,

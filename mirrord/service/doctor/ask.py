@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from mirrord.config.images import Image
 from mirrord.config.model import Config, Limits, RegistryConfig
 from mirrord.errors import ConfigError, InvalidReferenceError, MirrordError, NotFoundError
@@ -18,7 +16,8 @@ from mirrord.oci.manifest import MAX_MANIFEST_SIZE, Manifest
 from mirrord.oci.reference import Repository
 from mirrord.registry.client import Registries
 from mirrord.registry.endpoint import Endpoint
-from mirrord.registry.tls import make_trust
+from mirrord.registry.http import aiohttp
+from mirrord.registry.tls import authorities, make_trust
 from mirrord.service.doctor.facts import Asked, Lookup, Network, Public, Skew
 
 _PATIENCE: Final = 15.0
@@ -81,10 +80,10 @@ async def _ping(url: str, host: str, key: str, config: RegistryConfig, skews: li
     """The status that ``url`` answers with, and what went wrong otherwise."""
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
-        trust = await asyncio.to_thread(make_trust, host, key, config)
+        trust = await asyncio.to_thread(lambda: make_trust(host, key, config).own or authorities())
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
-            session.get(url, ssl=trust.own, allow_redirects=False) as answer,
+            session.get(url, ssl=trust, allow_redirects=False) as answer,
         ):
             now = time.time()
             if (at := _moment(answer.headers.get("Date", ""))) is not None:

@@ -100,7 +100,8 @@ def _mount(root: Path) -> tuple[str, str, str]:
 def look_at_entries(layout: Layout, sample: HeldManifest | None) -> list[Entry]:
     """Whatever a reader passes on its way to a manifest; what this user can't look at itself is left out."""
     rooms = (layout.content, layout.generations, layout.snapshots, layout.status, layout.current)
-    paths = [*reversed(layout.root.parents), layout.root, *rooms]
+    above = (*layout.root.parents, *layout.root.resolve().parents)  # a link leads to what has to be gone through, too
+    paths = list(dict.fromkeys([*reversed(above), layout.root, *rooms]))
     if sample is not None:
         below = [each for each in reversed(sample.path.parents) if layout.content in each.parents]
         paths += [*below, sample.path]
@@ -111,7 +112,7 @@ def look_at_entries(layout: Layout, sample: HeldManifest | None) -> list[Entry]:
         except OSError:
             continue
         is_directory = stat.S_ISDIR(found.st_mode)
-        is_above = path in layout.root.parents
+        is_above = path in above
         mode = stat.S_IMODE(found.st_mode)
         entries.append(Entry(path, mode, found.st_uid, found.st_gid, is_directory, is_above))
     return entries
