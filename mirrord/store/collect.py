@@ -169,6 +169,7 @@ class Collector:
     def _trash(self, path: Path) -> None:
         if not self.is_dry:
             durable.rename(path, self.layout.trash / path.name)
+            self.seen.deleted(path)
             self.trashed.append(self.layout.trash / path.name)
 
     def empty_trash(self) -> None:
@@ -233,6 +234,7 @@ class Collector:
     def _unlink(self, path: Path) -> None:
         if not self.is_dry:
             durable.unlink(path, missing_ok=True)
+            self.seen.deleted(path)
 
     def _prune(self, name: str) -> None:
         """Remove a repository's empty directories, and empty ones above them."""

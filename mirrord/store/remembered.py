@@ -37,8 +37,9 @@ class Remembered(Generic[V]):
     limit: int
     """How much may be remembered, by ``weigh``."""
     weigh: Callable[[V], int]
+    weight: int = 0
+    """How much is."""
     _known: dict[str, tuple[tuple[Identity, ...], V]] = field(default_factory=dict)
-    _weight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, read: Callable[[], V], *paths: str) -> V:
@@ -60,13 +61,19 @@ class Remembered(Generic[V]):
                 self._keep(paths[0], files, value)
         return value
 
+    def forget(self, name: str) -> None:
+        """Forget what was read at ``name``."""
+        with self._lock:
+            known = self._known.pop(name, None)
+            self.weight -= self.weigh(known[1]) if known else 0
+
     def _keep(self, name: str, files: tuple[Identity, ...], value: V) -> None:
         before = self._known.pop(name, None)
-        self._weight += self.weigh(value) - (self.weigh(before[1]) if before else 0)
+        self.weight += self.weigh(value) - (self.weigh(before[1]) if before else 0)
         self._known[name] = files, value
-        while self._weight > self.limit:
+        while self.weight > self.limit:
             _, oldest = self._known.pop(next(iter(self._known)))
-            self._weight -= self.weigh(oldest)
+            self.weight -= self.weigh(oldest)
 
 
 def is_settled(changed: int, now: int) -> bool:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from mirrord.oci.digest import Digest
@@ -95,6 +96,14 @@ class Seen:
         """Each file of a directory of the pool had other links when that was so."""
         if identity is not None:
             self._rooms[room] = identity
+
+    def deleted(self, path: Path) -> None:
+        """What was at ``path`` (a snapshot, a generation, a manifest) is gone: it need not be remembered until others
+        take its room."""
+        self.snapshots.forget(f"{path}/_snapshot.json")
+        self._strays.forget(str(path))
+        self.generations.forget(f"{path}/record.json")
+        self.manifests.forget(str(path))
 
     def unlinked(self, digest: Digest) -> None:
         """A link to a file of the pool is gone."""

@@ -1,5 +1,6 @@
 """Collections that look only at what is another since the last one: they find what those find that look at all."""
 
+import asyncio
 from pathlib import Path
 
 from support.model import HOUR, SOON, Keeper
@@ -61,6 +62,20 @@ async def test_a_link_that_went_unseen_is_found_a_day_later(keeper: Keeper) -> N
     keeper.clock.ahead += DAY
     gone = {*map(Digest.of, B.contents()), *(manifest.digest for manifest in B.manifests())}
     assert taken(await keeper.collect()) == {"pool file": len(gone)}
+
+
+async def test_what_was_deleted_is_not_remembered(keeper: Keeper) -> None:
+    """What a process remembers is as large as what is there, not as what ever was."""
+    seen, weights = keeper.store.seen, []
+    for number in range(6):
+        await keeper.serve({"app": {"1": image(f"number {number}")}})
+        await asyncio.sleep(0.1)  # what was written just now is not remembered yet
+        await keeper.collect()
+        keeper.clock.ahead += 3 * HOUR
+        await keeper.collect()
+        weights.append((seen.snapshots.weight, seen.generations.weight, seen.manifests.weight))
+    assert weights[-1] == weights[-2]
+    assert all(weights[-1])
 
 
 async def test_a_clock_of_ones_own_dates_snapshots_and_lets_them_go(keeper: Keeper) -> None:
