@@ -98,8 +98,7 @@ class Seen:
             self._rooms[room] = identity
 
     def deleted(self, path: Path) -> None:
-        """What was at ``path`` (a snapshot, a generation, a manifest) is gone: it need not be remembered until others
-        take its room."""
+        """What was at ``path`` (a snapshot, a generation, a manifest) is gone, and need not be remembered."""
         self.snapshots.forget(f"{path}/_snapshot.json")
         self._strays.forget(str(path))
         self.generations.forget(f"{path}/record.json")
