@@ -5,11 +5,12 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, Self
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.cli.examples import help_of
 from mirrord.cli.helping import Command
@@ -37,8 +38,7 @@ QuietOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """What the global options say."""
 
     config: Path | None = None

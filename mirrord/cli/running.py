@@ -7,12 +7,12 @@ import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import typer
+from msgspec import Struct
 
 from mirrord import events
 from mirrord.cli.invocation import INTERRUPTED, Invocation
@@ -36,8 +36,7 @@ Bar = Callable[[Meters], AbstractContextManager[Update]]
 """A progress bar: on the terminal until the end of its block; what it gives draws it anew."""
 
 
-@dataclass(frozen=True)
-class Mirror:
+class Mirror(Struct, frozen=True, dict=True):
     """Which mirror a command works on."""
 
     invocation: Invocation

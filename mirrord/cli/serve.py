@@ -5,12 +5,13 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.cli.app import app
 from mirrord.cli.invocation import Invocation, command
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _EXAMPLES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Setup:
+class _Setup(Struct, frozen=True):
     """What the config and the command line say of serving."""
 
     root: Path

@@ -1,15 +1,15 @@
 """What a config means, in words: each registry, group and image as `mirrord check` says it. No secret is in it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from mirrord.config.images import Image, images_of
 from mirrord.config.model import Config, RegistryConfig, TagRule, merged
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedRegistry:
+class DescribedRegistry(Struct, frozen=True):
     """One upstream registry that the images are from."""
 
     host: str
@@ -19,8 +19,7 @@ class DescribedRegistry:
     """What is out of the ordinary: no TLS, another name on the mirror."""
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedImage:
+class DescribedImage(Struct, frozen=True):
     """One image."""
 
     name: str
@@ -40,8 +39,7 @@ class DescribedImage:
         return f"{rules}, pinned to {self.digest}" if rules else f"digest {self.digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedGroup:
+class DescribedGroup(Struct, frozen=True):
     """One group."""
 
     name: str
@@ -50,8 +48,7 @@ class DescribedGroup:
     images: tuple[DescribedImage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """What a whole config means."""
 
     root: str | None
@@ -61,7 +58,8 @@ class Description:
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self)
+        found: dict[str, Any] = to_builtins(self)
+        return found
 
 
 def describe(config: Config) -> Description:

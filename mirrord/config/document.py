@@ -6,10 +6,10 @@ duplicate that wins, merges, tags, aliases that multiply) is a problem with its 
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import yaml
+from msgspec import Struct, field
 
 from mirrord.config.problem import HIDDEN, InvalidConfigError, Problem, join_path, quoted
 from mirrord.config.syntax import syntax_problem
@@ -99,8 +99,7 @@ def read_document(content: str, file: str, environment: Mapping[str, str]) -> tu
     raise InvalidConfigError([*builder.problems, problem])  # here, so that no traceback holds the file's text
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Struct):
     node: Items | Block
     anchor: str | None
     before: int
@@ -108,8 +107,7 @@ class _Frame:
     key: Text | None = None
 
 
-@dataclass(slots=True)
-class _Builder:
+class _Builder(Struct):
     file: str
     environment: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)

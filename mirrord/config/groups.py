@@ -1,14 +1,13 @@
 """The groups of a config: images that are synced together, and when."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mirrord.config.entries import DEFAULT_GROUP
 from mirrord.config.model import Config
 from mirrord.config.options import merged
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """One group, with all that holds for its runs."""
 
     name: str

@@ -1,10 +1,11 @@
 """What the config comes to: each image with all that holds for it, under the name the mirror serves it by."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from mirrord.config.aliases import ambiguities, origin_name
@@ -23,8 +24,7 @@ from mirrord.oci.reference import HUB, Repository
 LATEST = TagRule(glob=("latest",))
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """One image of the config. Entries of one repository with rules are one image; a digest is one of its own."""
 
     repository: Repository

@@ -4,10 +4,10 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import Struct, field
 from pydantic import ValidationError
 
 from mirrord.config.document import Block, Items, Node, Text, read_document, shown
@@ -73,8 +73,7 @@ def load(path: Path) -> Config:
     return whole
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """The files of one config, as far as they are read, and what is wrong in them."""
 
     documents: dict[str, Block] = field(default_factory=dict)

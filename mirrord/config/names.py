@@ -1,7 +1,8 @@
 """Names of images in the config: the shorthand forms, and whole namespaces. One text, taken apart."""
 
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from mirrord.config.document import shown
 from mirrord.config.rules import TAG, has_wildcard
@@ -13,8 +14,7 @@ from mirrord.oci.reference import Reference, Repository
 _CATALOG = "/*"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageName:
+class ImageName(Struct, frozen=True):
     """``nginx``, ``nginx:1.27``, ``nginx:1.2*``, ``nginx@sha256:…``, both, or ``harbor.lan/team/*``."""
 
     text: str

@@ -1,9 +1,10 @@
 """What may be said of images: in `defaults` for all, in a group for its images, in an image for itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from pydantic import Discriminator, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag, ValidatorFunctionWrapHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -112,8 +113,7 @@ class Options(ImageOptions):
     """Up to how much later than its schedule a run begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """What holds for an image when all has been said; its defaults hold where nobody said anything."""
 
     schedule: str = "23 */6 * * *"

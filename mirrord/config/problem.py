@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError
 
@@ -16,8 +17,7 @@ _PAIR = re.compile(r"[\w.-]+:(?!//)\S")
 _USERINFO = re.compile(r"//[^\s]*@")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(Struct, frozen=True, order=True):
     """One thing to mend: ``mirrord.yaml:2: imagess: unknown key; did you mean "images"?``."""
 
     file: str

@@ -1,6 +1,6 @@
 """The part of a filesystem that is kept free: a share of it, or a number of bytes."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mirrord.config.scalars import Scalar, format_percent, format_size, parse_percent, parse_size
 
@@ -8,8 +8,7 @@ SHARE_CAP = 5 << 30
 """Bytes that a share never exceeds: 5 % of a large disk would keep much free for nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(Struct, frozen=True):
     """``5%`` or ``20GiB``: exactly one of the two is set."""
 
     share: float | None = None

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Generic, Self, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -43,8 +44,7 @@ _WRITTEN_UNITS = ("TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "kB")
 _PERCENT = re.compile(rf"({_NUMBER}) ?%")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scalar(Generic[T]):
+class Scalar(Struct, Generic[T], frozen=True, eq=False):
     """One kind of scalar, put beside a type: ``Annotated[float, DURATION]``."""
 
     what: str

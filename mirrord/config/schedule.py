@@ -1,7 +1,8 @@
 """Schedules as text: whether they are written rightly. When they come is decided elsewhere."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.config.document import shown
 from mirrord.config.scalars import format_duration, parse_duration, text_like
@@ -47,8 +48,7 @@ def parse_schedule(text: str) -> str:
     return " ".join(words)
 
 
-@dataclass(frozen=True, slots=True)
-class Cron:
+class Cron(Struct, frozen=True):
     """What a cron line means, field by field: every value that fits."""
 
     minutes: frozenset[int]

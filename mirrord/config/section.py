@@ -1,10 +1,10 @@
 """What every section of the config model has in common: it is frozen, it refuses unknown keys, it knows its place."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from msgspec import Struct
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -30,8 +30,7 @@ COMMAND_LINE = "command line"
 """Where an image is from that no file names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """What a section's text needs to be understood: the file it is from, and where relative paths begin."""
 
     file: str

@@ -4,8 +4,9 @@ import fnmatch
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+from msgspec import Struct, field
 
 from mirrord.config.rules import TagRule
 from mirrord.errors import ConfigError
@@ -30,8 +31,7 @@ class Reach(IntEnum):
     SELECTED = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a rule says of one tag."""
 
     reach: Reach
@@ -43,8 +43,7 @@ class Verdict:
         return self.reach is Reach.SELECTED
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What rules select of one list of tags."""
 
     tags: tuple[str, ...]
@@ -151,8 +150,7 @@ def _of_exclude(rule: TagRule, tag: str) -> Verdict | None:
     return Verdict(Reach.EXCLUDED, f"excluded by {by}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     """Checks a tag as the version that a rule wants."""
 
     rule: TagRule

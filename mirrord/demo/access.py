@@ -3,10 +3,10 @@
 import base64
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
+from msgspec import Struct, field
 
 
 class Access(Protocol):
@@ -19,8 +19,7 @@ class Access(Protocol):
         """The answer of the token endpoint; None where there is no such endpoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Everybody:
+class Everybody(Struct, frozen=True):
     """No credentials asked."""
 
     def challenge(self, request: web.Request, repository: str) -> Mapping[str, str] | None:  # noqa: ARG002 - Access
@@ -32,12 +31,14 @@ class Everybody:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Basic:
+class Basic(Struct, frozen=True):
     """One user with a password (RFC 7617)."""
 
     user: str
-    password: str = field(repr=False)
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Basic({self.user!r})"
 
     def challenge(self, request: web.Request, repository: str) -> Mapping[str, str] | None:  # noqa: ARG002 - Access
         """Asks for Basic credentials where they are missing or wrong."""
@@ -50,21 +51,23 @@ class Basic:
         return None
 
 
-@dataclass(slots=True)
-class Tokens:
+class Tokens(Struct):
     """Bearer tokens from ``/token`` (distribution's token specification); anonymous unless ``user`` is set."""
 
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     service: str = "demo upstream"
     realm: str = ""
     """Where tokens are handed out; empty: this upstream's own ``/token``."""
     expires_in: int | None = 300
     """What the token's answer says; None says nothing."""
-    valid: dict[str, str] = field(default_factory=dict, repr=False)
+    valid: dict[str, str] = field(default_factory=dict)
     """By token: the repository it opens."""
     issued: int = 0
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __repr__(self) -> str:
+        return f"Tokens({self.user!r}, issued={self.issued})"
 
     def challenge(self, request: web.Request, repository: str) -> Mapping[str, str] | None:
         """Asks for a token with the scope of ``repository`` unless the request bears a valid one."""

@@ -6,8 +6,9 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import ATTESTATION_OF, Descriptor, Kind, Manifest, parse_manifest
@@ -26,23 +27,27 @@ COSIGN = "application/vnd.dev.cosign.simplesigning.v1+json"
 IN_TOTO = "application/vnd.in-toto+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One layer: the bytes a registry holds, and the digest of the tar inside, which the config lists."""
 
-    content: bytes = field(repr=False)
+    content: bytes
     diff_id: Digest
 
+    def __repr__(self) -> str:
+        return f"Layer({self.diff_id})"
 
-@dataclass(frozen=True, slots=True)
-class BuiltImage:
+
+class BuiltImage(Struct, frozen=True):
     """A manifest with everything below it, and how an index would list it."""
 
     manifest: Manifest
-    blobs: tuple[bytes, ...] = field(default=(), repr=False)
+    blobs: tuple[bytes, ...] = ()
     children: tuple["BuiltImage", ...] = ()
     platform: Platform | None = None
     entry_annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"BuiltImage({self.digest}, {self.platform})"
 
     @property
     def digest(self) -> Digest:

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiofiles
+from msgspec import Struct
 
 from mirrord.config.images import images_of
 from mirrord.config.loader import load
@@ -25,8 +25,7 @@ from mirrord.sync.run import Order, run_sync
 _THREADS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
+class Demo(Struct, frozen=True):
     """The demo as it stands once it serves."""
 
     config: str

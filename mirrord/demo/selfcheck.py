@@ -1,7 +1,8 @@
 """Pulling a whole registry back over HTTP, as a client would, and hashing every byte of it."""
 
-from dataclasses import dataclass, field
 from http import HTTPStatus
+
+from msgspec import Struct, field
 
 from mirrord.errors import DigestMismatchError, NotFoundError
 from mirrord.oci.digest import Digest
@@ -11,8 +12,7 @@ from mirrord.registry.http import aiohttp
 _CHUNK = 1 << 20
 
 
-@dataclass(slots=True)
-class Pulled:
+class Pulled(Struct):
     """What came back, verified."""
 
     manifests: set[Digest] = field(default_factory=set)
@@ -38,8 +38,7 @@ async def pull_everything(url: str, *, whole_indexes: bool = True) -> Pulled:
     return pulled
 
 
-@dataclass(slots=True)
-class _Puller:
+class _Puller(Struct):
     session: aiohttp.ClientSession
     url: str
     pulled: Pulled

@@ -9,10 +9,10 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Self
 
 from aiohttp import web
+from msgspec import Struct, field
 
 from mirrord.demo.access import Access, Everybody
 from mirrord.demo.images import BuiltImage, referrers_index
@@ -29,26 +29,30 @@ _DOCUMENT = re.compile(r"/v2/(?P<repository>.+)/(?P<what>manifests|blobs|referre
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One request as it came."""
 
     method: str
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    def __repr__(self) -> str:
+        return f"Asked({self})"
 
-@dataclass(slots=True)
-class Held:
+
+class Held(Struct):
     """What the upstream holds of one repository."""
 
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
-    blobs: dict[Digest, bytes] = field(default_factory=dict, repr=False)
+    blobs: dict[Digest, bytes] = field(default_factory=dict)
     tags: dict[str, Digest] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Held({len(self.manifests)} manifests, {len(self.blobs)} blobs, {self.tags})"
 
 
 class Upstream:

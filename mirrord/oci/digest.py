@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Literal, Protocol, Self
+
+from msgspec import Struct
 
 from mirrord.errors import InvalidDigestError
 
@@ -22,8 +23,7 @@ class Hasher(Protocol):
         """The digest of all bytes taken so far, lower-case hex."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """A content digest such as ``sha256:9f86…`` (OCI image-spec, descriptor.md#digests)."""
 
     algorithm: Algorithm

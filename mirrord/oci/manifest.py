@@ -1,8 +1,9 @@
 """Manifests and indexes: reading them strictly, and what they refer to. The bytes themselves are never re-encoded."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from mirrord.errors import InvalidDigestError, InvalidManifestError, InvalidPlatformError
 from mirrord.oci.digest import Algorithm, Digest
@@ -56,8 +57,7 @@ ACCEPT = ", ".join(_MEDIA_TYPES.values())
 """The Accept header of a manifest request: exactly the four kinds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """A pointer to content (image-spec, descriptor.md): what it is, its digest and its size in bytes."""
 
     media_type: str
@@ -74,8 +74,7 @@ class Descriptor:
         return bool(self.urls)
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One manifest: its bytes as they came, and what it refers to."""
 
     kind: Kind

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from mirrord.errors import InvalidPlatformError
 
@@ -19,8 +20,7 @@ _ARCHITECTURES = {
 _DEFAULT_VARIANT = {"arm64": "v8", "arm": "v7"}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Platform:
+class Platform(Struct, frozen=True, order=True):
     """An operating system, architecture and variant, e.g. ``linux/arm64/v8`` (image-spec, image-index.md)."""
 
     os: str
@@ -58,8 +58,7 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformChoice:
+class PlatformChoice(Struct, frozen=True):
     """The platforms a person wants: some, or (``wanted is None``) all."""
 
     wanted: tuple[Platform, ...] | None = None

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Self
+
+from msgspec import Struct
 
 from mirrord.oci.version import FIRST, MAX_NUMBERS, Place, Version, padded, parse_version
 
@@ -15,8 +16,7 @@ _HYPHEN = re.compile(r"(\S+)\s+-\s+(\S+)")
 _WILD = frozenset({"x", "X", "*"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(Struct, frozen=True):
     """All versions from one place up to another: the second is not in it, and None is no end."""
 
     low: Place | None
@@ -26,16 +26,14 @@ class _Span:
         return (self.low is None or self.low <= place) and (self.high is None or place < self.high)
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
+class _Test(Struct, frozen=True):
     """One comparison: within a span, or (``!=``) outside of it."""
 
     span: _Span
     is_inside: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(Struct, frozen=True):
     """A version of a range: a partial one stands for all that begin so."""
 
     numbers: tuple[int, ...]
@@ -69,8 +67,7 @@ class _Bound:
         return numbers, (state, rank, (*natural, (-1, 0, "")))
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """Which versions are meant: ``>=2.50 <4``, ``^1.2 || 3.x``, ``1.2 - 1.4``."""
 
     alternatives: tuple[tuple[_Test, ...], ...]

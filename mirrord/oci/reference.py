@@ -1,8 +1,9 @@
 """Names of repositories and images: the Docker normalisation, and the names under which the mirror serves them."""
 
 import re
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from mirrord.errors import InvalidDigestError, InvalidReferenceError
 from mirrord.oci.digest import Digest
@@ -50,8 +51,7 @@ def followed_digest(tag: str) -> Digest | None:
         return None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Repository:
+class Repository(Struct, frozen=True, order=True):
     """Where an image lives upstream, e.g. host ``docker.io`` and path ``library/nginx``."""
 
     host: str
@@ -112,8 +112,7 @@ def is_local_name(text: str) -> bool:
     return is_path(text) and text.count("/") < MAX_DEPTH
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Reference:
+class Reference(Struct, frozen=True, order=True):
     """One image: a repository with a tag, a digest, both (pinned), or neither."""
 
     repository: Repository

@@ -4,8 +4,9 @@ There is no specification of this. The cases are those of real tag lists; `tests
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from mirrord.oci.reference import is_tag
 
@@ -54,8 +55,7 @@ FIRST: Final[Stage] = (0, 0, ())
 RELEASE: Final[Stage] = (2, 0, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """A tag that is a version: ``v1.30.0-rc.1-alpine`` is 1.30.0, pre-release ``rc.1``, variant ``-alpine``."""
 
     text: str

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Self
+
+from msgspec import Struct, field
 
 from mirrord.registry.pulls import Pulls
 
@@ -11,8 +12,7 @@ DOUBTED_AFTER = 7 * 86_400.0
 """Seconds after which a registry without the referrers API is asked again whether it has it."""
 
 
-@dataclass(slots=True)
-class Abilities:
+class Abilities(Struct):
     """By host, whether it has the referrers API, and the pulls it said are left."""
 
     pulls: dict[str, Pulls] = field(default_factory=dict)

@@ -1,8 +1,10 @@
 """What is asked of a registry, as a value: the request, and how errors speak of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import ACCEPT
@@ -18,8 +20,7 @@ REFERRERS = frozenset({200, 400, 404, 405, 406, 410, 501})
 _MANIFEST = {"Accept": ACCEPT}
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """One question about one repository."""
 
     repository: Repository
@@ -33,8 +34,11 @@ class Ask:
     expected: frozenset[int] = OK
     is_pull: bool = False
     """Whether it counts where pulls are counted: a manifest that is fetched."""
-    elsewhere: str = field(default="", repr=False)
+    elsewhere: str = ""
     """Where it is to be had instead: one of a descriptor's ``urls``. It may be signed, and so is not shown."""
+
+    def __repr__(self) -> str:
+        return f"Ask({self.method} {self.repository}, {self.path})"
 
     @classmethod
     def manifest(cls, repository: Repository, reference: str | Digest, method: Literal["GET", "HEAD"]) -> "Ask":

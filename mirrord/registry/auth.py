@@ -6,7 +6,8 @@ waits for that answer. The login goes to the registry's own origin and to accept
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirrord.config.model import RegistryConfig
 from mirrord.config.problem import HIDDEN
@@ -26,18 +27,19 @@ _MAYBE_STALE = frozenset({400, 401, 403})
 """What registries answer to an expired token: ECR says 403, ECR Public 400."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """An Authorization header, and the source of its token (None for Basic)."""
 
-    header: str = field(repr=False)
+    header: str
     source: Source | None = None
     login: Login | None = None
     """The login it comes of."""
 
+    def __repr__(self) -> str:
+        return f"Grant({self.source}, {self.login})"
 
-@dataclass(slots=True)
-class _Place:
+
+class _Place(Struct):
     """One repository's token."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -144,8 +146,7 @@ def _scope(repository: str) -> str:
     return "registry:catalog:*" if repository == CATALOG else f"repository:{repository}:pull"
 
 
-@dataclass(slots=True)
-class Visit:
+class Visit(Struct):
     """One request's way in: the grant it bears, and what may be tried after a refusal."""
 
     auth: Authenticator

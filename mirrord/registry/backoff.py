@@ -6,7 +6,8 @@ on begins with fresh attempts, and what ends the attempts may be an image left f
 
 import asyncio
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import DeferredError
 from mirrord.registry.failures import TransientError
@@ -16,8 +17,7 @@ from mirrord.registry.wire import Counters
 _RANDOM = random.SystemRandom()
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Waits between attempts: full jitter between ``floor`` and a bound that doubles from there to ``ceiling``."""
 
     floor: float = 0.5
@@ -29,8 +29,7 @@ class Backoff:
         return _RANDOM.uniform(min(self.floor, bound), bound)
 
 
-@dataclass(slots=True)
-class Attempts:
+class Attempts(Struct):
     """The attempts of one request or transfer."""
 
     limit: int

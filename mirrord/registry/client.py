@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from multidict import CIMultiDictProxy
 
 from mirrord.config.model import Limits, RegistryConfig
@@ -33,8 +34,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 _NO_REGISTRY = "expected a registry: check its name and the proxies in between"
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestHead:
+class ManifestHead(Struct, frozen=True):
     """What a registry says of a manifest without sending it; nothing of it is verified."""
 
     digest: Digest | None
@@ -42,8 +42,7 @@ class ManifestHead:
     size: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
+class _Document(Struct, frozen=True):
     """An answer that was read whole."""
 
     body: bytes

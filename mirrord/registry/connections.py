@@ -6,8 +6,8 @@ Of a URL only its origin is shown: the rest may be signed, and so a secret. Of a
 import os
 import socket
 import ssl
-from dataclasses import dataclass
 
+from msgspec import Struct
 from yarl import URL
 
 from mirrord.config.model import Limits
@@ -20,8 +20,7 @@ from mirrord.registry.proxies import Proxy
 _PROXY_LOGIN = 407
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One request, as its errors need to know it."""
 
     about: str

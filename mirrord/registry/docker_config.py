@@ -5,8 +5,9 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError
 from mirrord.oci.reference import HUB
@@ -19,8 +20,7 @@ MAX_CONFIG = 1 << 20
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """A program ``docker-credential-<name>``, and what it is asked for."""
 
     name: str

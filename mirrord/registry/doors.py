@@ -4,7 +4,8 @@ Decides only; the transport tells it what became of each attempt.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import NetworkError
 from mirrord.events import get_logger
@@ -18,8 +19,7 @@ REST = 300.0
 _log = get_logger()
 
 
-@dataclass(slots=True)
-class Door:
+class Door(Struct):
     """One endpoint, and how it has done in this run."""
 
     endpoint: Endpoint

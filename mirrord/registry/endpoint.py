@@ -3,9 +3,9 @@
 import asyncio
 import ipaddress
 import socket
-from dataclasses import dataclass
 from typing import Self
 
+from msgspec import Struct
 from yarl import URL
 
 from mirrord.config.model import RegistryConfig
@@ -14,8 +14,7 @@ from mirrord.config.registries import HUB_ORIGIN
 _MAX_HOST = 253
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One registry: the host its images are named by, and the origin that is asked."""
 
     host: str

@@ -6,9 +6,9 @@ Of a URL only its origin is shown: the rest may be signed, and so a secret.
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
+from msgspec import Struct
 from yarl import URL
 
 from mirrord.errors import AccessError, MirrordError, NotFoundError, UpstreamError
@@ -57,8 +57,7 @@ class TransientError(Exception):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What matters of an answer that was not what was asked for."""
 
     status: int

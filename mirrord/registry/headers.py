@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+
+from msgspec import Struct, field
 
 MAX_RETRY_AFTER = 86_400.0
 """Seconds; who asks for more is asked again tomorrow."""
@@ -19,8 +20,7 @@ _CONTENT_RANGE = re.compile(r"\s*bytes\s+([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1
 _SECONDS = re.compile(r"\s*([0-9]{1,18})(?:\.[0-9]*)?\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """One challenge of a ``WWW-Authenticate`` header (RFC 9110, 11.6.1): scheme and parameter names in lower case."""
 
     scheme: str
@@ -56,8 +56,7 @@ def next_link(values: Iterable[str]) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class ContentRange:
+class ContentRange(Struct, frozen=True):
     """The part of a document that a 206 carries (RFC 9110, 14.4): both ends count; the total may be unknown."""
 
     first: int

@@ -1,13 +1,12 @@
 """What is known of a registry by its name alone: which shortcuts are worth trying. Each is proved by its answer."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 PAGE = 1000
 """Tags asked for at once: ECR refuses more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Habits:
+class Habits(Struct, frozen=True):
     """How a registry is best asked. A wrong guess costs a request, never a wrong answer."""
 
     page: int = PAGE

@@ -4,8 +4,8 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from yarl import URL
 
 from mirrord.errors import InvalidDigestError, UpstreamError
@@ -30,8 +30,7 @@ _IN_URL = re.compile(r"[\x21-\x7e]+")
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A repository's tags."""
 
     tags: tuple[str, ...]

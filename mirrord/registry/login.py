@@ -2,8 +2,9 @@
 
 import base64
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirrord.config.model import RegistryConfig
 from mirrord.config.problem import HIDDEN
@@ -13,16 +14,18 @@ _MAX_PASSWORD = 64 << 10
 """Bytes of a password file: what is longer is another file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """A user and what proves it."""
 
     user: str
-    password: str = field(repr=False)
+    password: str
     is_identity: bool = False
     """Whether the password is an identity token: it is exchanged for access tokens, and never sent as Basic."""
     is_bearer: bool = False
     """Whether the password is a token of the registry's own: it is sent as it is, and asked for nowhere."""
+
+    def __repr__(self) -> str:
+        return f"Login({self.user!r})"
 
     def __str__(self) -> str:
         if self.is_bearer:

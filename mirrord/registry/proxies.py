@@ -6,9 +6,9 @@
 import base64
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from msgspec import Struct, field
 from yarl import URL
 
 from mirrord.errors import ConfigError
@@ -16,16 +16,18 @@ from mirrord.errors import ConfigError
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Struct, frozen=True):
     """An HTTP proxy."""
 
     url: URL
     """Without its login."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     """What it is shown."""
     key: str = ""
     """Where it is from: a key of the config, or a variable."""
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.url})"
 
     @classmethod
     def parse(cls, text: str, key: str) -> "Proxy":

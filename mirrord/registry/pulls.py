@@ -6,7 +6,8 @@
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import DeferredError
 from mirrord.events import get_logger
@@ -18,8 +19,7 @@ _VALUE = re.compile(r"\s*([0-9]{1,9})\s*;\s*w=([0-9]{1,8})\s*")
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Pulls:
+class Pulls(Struct, frozen=True):
     """What a host said of the pulls that are left."""
 
     remaining: int

@@ -3,7 +3,8 @@
 import functools
 import ssl
 import threading
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.config.model import RegistryConfig
 from mirrord.errors import ConfigError
@@ -16,8 +17,7 @@ _LOADING = threading.Lock()
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """Whose certificates are believed: the registry's itself, and of where it sends us."""
 
     own: Tls = None

@@ -5,8 +5,8 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct
 from yarl import URL
 
 from mirrord.errors import AccessError, UpstreamError
@@ -28,8 +28,7 @@ _MARGIN = 10.0
 """Seconds before its end at which a token counts as expired (half its life, for a shorter one)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where a token comes from and what it opens."""
 
     realm: URL
@@ -43,13 +42,15 @@ class Source:
         return self.realm.extend_query([*service, *(("scope", scope) for scope in self.scopes)])
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A bearer token, and for how many seconds it is used."""
 
-    value: str = field(repr=False)
+    value: str
     lifetime: float = math.inf
     """Without ``expires_in`` it is used until refused: many a token lasts longer than the 60 s of the specification."""
+
+    def __repr__(self) -> str:
+        return f"Token({self.lifetime} s)"
 
 
 class TokenDesk:

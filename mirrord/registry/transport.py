@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from mirrord.config.model import Limits, RegistryConfig
@@ -36,8 +37,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SERVER_ERROR, _TOO_MANY = 500, 429
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """One registry as this process deals with it."""
 
     gate: Gate
@@ -46,8 +46,7 @@ class Peer:
     ways: Mapping[Endpoint, Way]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer whose body can be read, and how."""
 
     response: ClientResponse

@@ -7,9 +7,9 @@ import asyncio
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct, field
 from yarl import URL
 
 from mirrord import __version__
@@ -32,8 +32,7 @@ READ_AHEAD = 128 << 10
 """Half of what may come in before somebody takes it. Over TLS 512 KiB cost 6 MB more, and won nothing."""
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(Struct):
     """What was done so far, for reports."""
 
     requests: int = 0
@@ -48,8 +47,7 @@ class Counters:
     """Connections that did not come about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """How a registry is reached: what holds for each request on its behalf, wherever it goes."""
 
     endpoint: Endpoint
@@ -60,8 +58,7 @@ class Way:
     """The registry's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """One request as it goes out, on behalf of a registry and maybe to another origin."""
 
     way: Way
@@ -69,11 +66,14 @@ class Hop:
     about: str
     """What it is for, with which its errors begin."""
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    form: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
     """What a POST sends."""
     is_at_home: bool = True
     """Whether it goes to the registry's own origin, which alone sees its client certificate."""
+
+    def __repr__(self) -> str:
+        return f"Hop({self.method} {self.url.with_query(None)})"
 
 
 class Wire:

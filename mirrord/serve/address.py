@@ -1,8 +1,9 @@
 """The address that the embedded server listens at: a value read from text, and how programs on this host reach it."""
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Final, Self
+
+from msgspec import Struct
 
 from mirrord.config.addresses import parse_listen
 from mirrord.config.sections import Serve
@@ -11,8 +12,7 @@ from mirrord.errors import ConfigError
 _ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A host (a name or an IP address; "" is every address of this host) and a port (0: any free one)."""
 
     host: str

@@ -6,8 +6,9 @@ given the same rules as a map (nginx_aliases.py).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Self
+
+from msgspec import Struct, field
 
 from mirrord.config.aliases import local_host, origin_name
 from mirrord.config.images import Image, images_of
@@ -16,8 +17,7 @@ from mirrord.errors import InvalidReferenceError
 from mirrord.oci.reference import HUB, Repository
 
 
-@dataclass(frozen=True, slots=True)
-class Aliases:
+class Aliases(Struct, frozen=True):
     """Spoken names that don't lead to the repository of the same name."""
 
     names: Mapping[str, str | None] = field(default_factory=dict)

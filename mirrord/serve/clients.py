@@ -5,9 +5,10 @@ One module a family of clients; here are the values they share and the list of t
 
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError, InvalidReferenceError
 from mirrord.oci.reference import Repository
@@ -16,8 +17,7 @@ from mirrord.serve.clients_upstreams import Upstream
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorAddress:
+class MirrorAddress(Struct, frozen=True):
     """How clients reach the mirror."""
 
     scheme: str
@@ -67,8 +67,7 @@ class MirrorAddress:
         return f"{self.authority}/{upstream.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientsSite:
+class ClientsSite(Struct, frozen=True):
     """What the clients' configuration is rendered for."""
 
     address: MirrorAddress
@@ -79,8 +78,7 @@ class ClientsSite:
     """Whether readers need a name and a password."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFile:
+class ClientFile(Struct, frozen=True):
     """One file of a client's configuration."""
 
     path: str
@@ -90,8 +88,7 @@ class ClientFile:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSetup:
+class ClientSetup(Struct, frozen=True):
     """All that one client is told."""
 
     client: str

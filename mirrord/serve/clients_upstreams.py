@@ -5,8 +5,9 @@ alone, and their configuration stays right when names on the mirror change.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from mirrord.config.aliases import local_host
 from mirrord.config.images import images_of
@@ -18,8 +19,7 @@ from mirrord.store.tree import Tree
 _NO_REGISTRY: Final = RegistryConfig()
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(Struct, frozen=True):
     """One registry host, as clients name it."""
 
     host: str

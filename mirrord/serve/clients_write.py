@@ -1,10 +1,11 @@
 """Writing the clients' files as a tree: all of them or, where one is there and differs, none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError
 from mirrord.serve.clients import ClientFile, ClientSetup
@@ -22,8 +23,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
+class WrittenFile(Struct, frozen=True):
     """One file of a client, where it was written, and what became of it."""
 
     client: str

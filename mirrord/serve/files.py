@@ -11,10 +11,11 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.serve.ranges import Part, RangeRequest
@@ -30,8 +31,7 @@ PIECE: Final = 1 << 20
 _THREADS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A part of a file, which stays readable when the file is deleted meanwhile."""
 
     status: int
@@ -62,8 +62,7 @@ class Opened:
         return HostError(f"{self.file.name}: ends at byte {position} of {self.part.size}; it was cut while read")
 
 
-@dataclass(frozen=True, slots=True)
-class Unsatisfiable:
+class Unsatisfiable(Struct, frozen=True):
     """The file has ``size`` bytes, and none of those that were asked for."""
 
     size: int

@@ -1,9 +1,10 @@
 """From a route to what is to be answered: the one place that looks into the tree. Blocks; called in a worker thread."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
@@ -39,8 +40,7 @@ EMPTY_CATALOG: Final = '{"repositories":[]}'
 EMPTY_INDEX: Final = f'{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[]}}'
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(Struct, frozen=True):
     """What a request says of the copy it has, and of the part it wants."""
 
     known: str = ""
@@ -53,16 +53,14 @@ class Conditions:
         return "*" in tags or str(digest) in tags
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """A file that a digest names is to be sent."""
 
     headers: Mapping[str, str]
     opened: Opened
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A small answer, whole."""
 
     headers: Mapping[str, str]

@@ -4,9 +4,10 @@ Pure, and the same rules as the maps of ``templates/site.conf``; tests/contract 
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from mirrord.oci.reference import HUB, is_local_name
 from mirrord.serve.aliases import NO_ALIASES, Aliases
@@ -16,8 +17,7 @@ _HOST = re.compile(r"([a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*)(?::([0-9]{1,5}))?")
 _ESCAPED_COLON = re.compile("%3[Aa]")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Where a request was sent, and for which upstream host."""
 
     host: str = ""

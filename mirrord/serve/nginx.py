@@ -6,12 +6,13 @@ decides the same in names.py, routes.py and lookup.py; tests/contract holds the 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from textwrap import indent
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from mirrord.config.sections import Serve
 from mirrord.errors import ConfigError
@@ -49,8 +50,7 @@ _STANDALONE_FILES = 3000
 _FILE_LIMIT = 16384
 
 
-@dataclass(frozen=True, slots=True)
-class NginxSite:
+class NginxSite(Struct, frozen=True):
     """What the configuration is rendered for."""
 
     root: Path

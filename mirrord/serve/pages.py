@@ -2,14 +2,14 @@
 
 import json
 from bisect import bisect_right
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from mirrord.serve.routes import Page
 
 
-@dataclass(frozen=True, slots=True)
-class Paged:
+class Paged(Struct, frozen=True):
     """One page, as the body and the ``Link`` to the next one ("" on the last)."""
 
     document: bytes

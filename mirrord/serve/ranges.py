@@ -1,13 +1,13 @@
 """Range requests (RFC 9110, section 14) over a file of known size: pure."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _ONE_RANGE = re.compile(r"bytes=[ \t]*(?:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{0,18})|-(?P<suffix>[0-9]{1,18}))[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Bytes ``start`` to ``stop`` (exclusive) of a file of ``size`` bytes."""
 
     start: int
@@ -25,8 +25,7 @@ class Part:
         return f"bytes {self.start}-{self.stop - 1}/{self.size}"
 
 
-@dataclass(frozen=True, slots=True)
-class RangeRequest:
+class RangeRequest(Struct, frozen=True):
     """What a request says of the part it wants."""
 
     wanted: str = ""

@@ -6,9 +6,10 @@ nginx decides the same, in the same order, in ``templates/site.conf``.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from mirrord.config.model import Config
 from mirrord.errors import InvalidDigestError
@@ -44,76 +45,66 @@ _UPLOADS = re.compile(r"/v2/.+/blobs/uploads(?:/.*)?")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Which part of a sorted list is asked for: at most ``size`` entries (None: all) after ``last``."""
 
     size: int | None = None
     last: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(Struct, frozen=True):
     """``/v2/``: whether this is a registry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """The names of all repositories."""
 
     page: Page
 
 
-@dataclass(frozen=True, slots=True)
-class TagList:
+class TagList(Struct, frozen=True):
     """The tags of a repository."""
 
     repository: str
     page: Page
 
 
-@dataclass(frozen=True, slots=True)
-class TaggedManifest:
+class TaggedManifest(Struct, frozen=True):
     """The manifest that a tag names now."""
 
     repository: str
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class DigestManifest:
+class DigestManifest(Struct, frozen=True):
     """The manifest of a digest."""
 
     repository: str
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """The blob of a digest."""
 
     repository: str
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Referrers:
+class Referrers(Struct, frozen=True):
     """What refers to a digest."""
 
     repository: str
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """A file that tells of the mirror."""
 
     name: str
     """Below ``status/``: ``status.json``, ``repositories/quay.io/x/y.json``."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageFile:
+class PageFile(Struct, frozen=True):
     """A file of the page that people look at."""
 
     name: str
@@ -123,8 +114,7 @@ class PageFile:
 Route = Ping | Catalog | TagList | TaggedManifest | DigestManifest | Blob | Referrers | Status | PageFile
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """On which terms requests are read: what only the config knows."""
 
     own_names: frozenset[str] = frozenset()

@@ -4,9 +4,11 @@ Nothing here looks at a clock: whoever asks says what time it is, and may ask as
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.config.groups import Group
 from mirrord.errors import DeferredError
@@ -19,8 +21,7 @@ LAST_RETRY = 3600.0
 """Seconds between tries at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """What a group's last runs came to."""
 
     begun: datetime | None = None
@@ -59,8 +60,7 @@ class Past:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """A run that is to begin, or will be."""
 
     at: datetime

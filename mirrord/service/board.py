@@ -2,16 +2,16 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
+
+from msgspec import Struct, field
 
 from mirrord.sync.outcome import repository_in
 from mirrord.sync.status import ImageStatus, MirrorStatus
 
 
-@dataclass(slots=True)
-class Standing:
+class Standing(Struct):
     """A group's images, or a repository's."""
 
     images: int = 0
@@ -35,8 +35,7 @@ class Standing:
         return bisect_left(self.deadlines, now.timestamp())
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Struct, frozen=True):
     """All groups and repositories."""
 
     groups: Mapping[str, Standing] = field(default_factory=dict)

@@ -9,12 +9,12 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from aiohttp import web
+from msgspec import Struct, field
 
 from mirrord import events
 from mirrord.errors import ConfigError, MirrordError
@@ -100,8 +100,7 @@ async def controlling(controlled: Controlled, path: Path, root: Path) -> AsyncIt
         yield
 
 
-@dataclass(slots=True)
-class _Conversation:
+class _Conversation(Struct):
     """What a client is still to be told of its operation."""
 
     meters: Meters | None = None

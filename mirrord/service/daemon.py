@@ -7,9 +7,10 @@ that ends with the daemon.
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from mirrord.config.groups import Group
 from mirrord.config.model import Config
@@ -42,8 +43,7 @@ class ToldOf(Protocol):
         """A run ended, and is in the status."""
 
 
-@dataclass(slots=True)
-class Running:
+class Running(Struct):
     """A run under way."""
 
     group: str
@@ -52,8 +52,7 @@ class Running:
     progress: Progress
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(Struct):
     """A run that somebody asked for, and that has not begun."""
 
     only: tuple[str, ...] | None

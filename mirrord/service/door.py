@@ -1,10 +1,10 @@
 """Who is let in at the control socket: so many connections, and only those that soon ask something."""
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
+from msgspec import Struct, field
 
 CONNECTIONS: Final = 64
 PATIENCE: Final = 10.0
@@ -12,8 +12,7 @@ PATIENCE: Final = 10.0
 _LAST_WORDS: Final = 0.5
 
 
-@dataclass(slots=True)
-class Doorman:
+class Doorman(Struct):
     """Makes the protocol of each connection."""
 
     server: web.Server | None

@@ -1,7 +1,8 @@
 """What comes next for each group, kept as long as its past is the same: the daemon asks each minute, of all of them."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from mirrord.config.groups import Group
 from mirrord.service.agenda import Due, Past, next_run
@@ -9,8 +10,7 @@ from mirrord.service.agenda import Due, Past, next_run
 _NEVER = Past()
 
 
-@dataclass(slots=True)
-class Dues:
+class Dues(Struct):
     """The next runs, under one config."""
 
     timezone: str

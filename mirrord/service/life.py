@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.errors import ConfigError, MirrordError
 from mirrord.events import get_logger
@@ -46,8 +47,7 @@ _FIXED = ("root", "listen", "control", "serve", "reserve", "log")
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """A daemon that runs: where it is reached."""
 
     root: Path

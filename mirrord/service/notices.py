@@ -1,8 +1,9 @@
 """Which news of a run somebody wants to hear: from the status before and after it. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from mirrord.config.sections import NotifyEvent
 from mirrord.errors import Owner
@@ -13,8 +14,7 @@ SHOWN = 100
 SCHEMA = "mirrord.notice/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """One thing that happened to some images."""
 
     event: NotifyEvent

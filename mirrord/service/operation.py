@@ -1,9 +1,11 @@
 """One command as values: what is asked, what it works with, what is answered. What each does: `operations`."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from mirrord.config.model import Config
 from mirrord.store.layout import Layout
@@ -18,8 +20,7 @@ _NAMES = 1000
 """Names of images in work that are told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meters:
+class Meters(Struct, frozen=True):
     """How far an operation is: counts that it moves, and that whoever shows progress reads."""
 
     run: Progress = field(default_factory=Progress)
@@ -37,8 +38,7 @@ class Meters:
                 _take(meter, counts)
 
 
-@dataclass(frozen=True, slots=True)
-class Workshop:
+class Workshop(Struct, frozen=True):
     """What an operation works with."""
 
     store: Store
@@ -51,8 +51,7 @@ class Workshop:
     """Within whose limits runs stay; None: nobody else asks the upstreams anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What came of an operation."""
 
     document: Mapping[str, object]
@@ -60,8 +59,7 @@ class Reply:
     status: int = DONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(ABC):
+class Operation(Struct, frozen=True, kw_only=True):
     """One thing that is asked. Its fields are texts, perhaps None, booleans, tuples of texts: it travels as JSON."""
 
     name: ClassVar[str]
@@ -78,8 +76,7 @@ class Operation(ABC):
         """Do it. Raises MirrordError."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look(Operation):
+class Look(Operation, frozen=True, kw_only=True):
     """An operation that only reads: who may read the root needs neither its lock nor its daemon."""
 
     async def perform(self, workshop: Workshop) -> Reply:
@@ -93,17 +90,13 @@ class Look(Operation):
 
 
 def _counts(meter: Progress | Verifying) -> dict[str, object]:
-    counts: dict[str, object] = {}
-    for each in fields(meter):
-        value = getattr(meter, each.name)
-        counts[each.name] = list(value)[:_NAMES] if isinstance(value, dict) else value
-    return counts
+    return {name: list(value)[:_NAMES] if isinstance(value, dict) else value for name, value in asdict(meter).items()}
 
 
 def _take(meter: Progress | Verifying, counts: Mapping[str, object]) -> None:
-    for each in fields(meter):
-        value, now = counts.get(each.name), getattr(meter, each.name)
+    for name, now in asdict(meter).items():
+        value = counts.get(name)
         if isinstance(now, int) and isinstance(value, int):
-            setattr(meter, each.name, value)
+            setattr(meter, name, value)
         elif isinstance(now, dict) and isinstance(value, list):
-            setattr(meter, each.name, dict.fromkeys(map(str, value)))
+            setattr(meter, name, dict.fromkeys(map(str, value)))

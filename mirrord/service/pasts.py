@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from mirrord.errors import HostError
 from mirrord.events import get_logger
@@ -18,8 +19,7 @@ FILE = "daemon.json"
 _log = get_logger()
 
 
-@dataclass(slots=True)
-class Pasts:
+class Pasts(Struct):
     """Of groups and of jobs, as they are known now."""
 
     by_name: dict[str, Past] = field(default_factory=dict)

@@ -12,10 +12,11 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.events import get_logger, with_fields
@@ -44,8 +45,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock: socket.socket = connect(self._path, self.timeout)
 
 
-@dataclass(frozen=True, slots=True)
-class Daemon:
+class Daemon(Struct, frozen=True):
     """A daemon that answered at a control socket."""
 
     path: Path

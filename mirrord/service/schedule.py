@@ -1,13 +1,13 @@
 """When a schedule comes: cron lines by APScheduler's triggers, intervals by counting. Pure: no clock is looked at."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
+from msgspec import Struct
 
 from mirrord.config.schedule import read_cron, read_interval
 
@@ -15,8 +15,7 @@ _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _HASH_BYTES = 8
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(Struct, frozen=True, dict=True):
     """One schedule in a time zone, each time up to ``jitter`` seconds later: by as much for one ``name`` and time."""
 
     text: str

@@ -1,8 +1,9 @@
 """One config in force, and what follows from it: a run keeps the one it began with."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from mirrord.config.groups import Group, groups_of
 from mirrord.config.images import Image, images_of
@@ -13,8 +14,7 @@ from mirrord.store.retention import Retention
 from mirrord.sync.plan import plan_some
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """A valid config."""
 
     path: Path

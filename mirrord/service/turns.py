@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(slots=True)
-class Turns:
+class Turns(Struct):
     """Places for what is no run."""
 
     is_at_work: Callable[[], bool]

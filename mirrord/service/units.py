@@ -1,9 +1,10 @@
 """What systemd runs the daemon by: its unit, its user, its directories, for a root and a config."""
 
 import re
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError
 
@@ -15,8 +16,7 @@ _PATH = re.compile(r"/[A-Za-z0-9_./:@,+=-]*")
 """What needs no escape in a unit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """What the unit is rendered for; every path is absolute."""
 
     root: Path = DEFAULT_ROOT

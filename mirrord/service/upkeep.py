@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct, field
 
 from mirrord.events import get_logger
 from mirrord.service.agenda import Past
@@ -30,8 +31,7 @@ _GLANCE = 0.2
 _log = get_logger()
 
 
-@dataclass(slots=True)
-class Upkeep:
+class Upkeep(Struct):
     """Decides which job is due, and carries it out; never two at once."""
 
     store: Store
@@ -103,8 +103,7 @@ def _is_due(schedule: str, setting: Setting, name: str, past: Past, now: datetim
     return begun is not None and Schedule(schedule, setting.config.timezone, name=name).after(begun) <= now
 
 
-@dataclass(frozen=True, slots=True)
-class _Yielding(SystemClock):
+class _Yielding(SystemClock, frozen=True):
     """A clock by which the scrub stands still while a run is under way."""
 
     is_busy: Callable[[], bool]

@@ -6,9 +6,11 @@ Whatever comes from the other end is checked here: a wrong document is a ValueEr
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Self, get_type_hints
+from typing import Any, Final, Self
+
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from mirrord import errors
 from mirrord.errors import ConfigError, DeferredError, HostError, MirrordError, NetworkError, UpstreamError
@@ -28,8 +30,7 @@ _OWNERS: Final[Mapping[str, type[MirrordError]]] = {
 _NOWHERE: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """A daemon: what it holds, and by which config."""
 
     root: str
@@ -94,7 +95,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 def operation_document(operation: Operation) -> dict[str, object]:
     """An operation as it travels."""
-    arguments = {each.name: getattr(operation, each.name) for each in fields(operation)}
+    arguments = asdict(operation)
     return {"name": operation.name, "arguments": arguments}
 
 
@@ -106,12 +107,11 @@ def read_operation(document: Mapping[str, Any], kinds: Iterable[type[Operation]]
         raise ValueError(f"no operation of this mirrord has the name {name!r}")
     if not isinstance(arguments, dict):
         raise ValueError("arguments: an object was expected")  # noqa: TRY004 - as above
-    hints = get_type_hints(kind)
     taken: dict[str, Any] = {}
     for each in fields(kind):
         if each.name in arguments:
-            taken[each.name] = _fitting(each.name, arguments.pop(each.name), hints[each.name])
-        elif each.default is MISSING:
+            taken[each.name] = _fitting(each.name, arguments.pop(each.name), each.type)
+        elif each.required:
             raise ValueError(f"{each.name} is missing")
     if arguments:
         raise ValueError(f"{name} takes no {next(iter(arguments))!r}")

@@ -7,8 +7,9 @@ import errno
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from mirrord.errors import DigestMismatchError, InvalidManifestError
 from mirrord.oci.digest import Digest
@@ -38,16 +39,14 @@ class Meter(Protocol):
     damages: int
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """A file that was not taken, and why."""
 
     path: str
     reason: str
 
 
-@dataclass(slots=True)
-class Adopted:
+class Adopted(Struct):
     """What came of an adoption."""
 
     files: int = 0
@@ -100,8 +99,7 @@ def _measure(foreign: Foreign, meter: Meter) -> None:
                 continue  # told when it is its turn
 
 
-@dataclass(slots=True)
-class _Adoption:
+class _Adoption(Struct):
     store: Store
     foreign: Foreign
     meter: Meter

@@ -5,9 +5,11 @@ Written durably before anything follows from it. A publication leaves out what i
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.oci.digest import Digest
 from mirrord.store.layout import Layout
@@ -18,8 +20,7 @@ from mirrord.store.state import read_state, write_state
 _FILE = "blocks.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One thing that is kept out: a digest, or a repository (by its name here), or one tag of it."""
 
     digest: Digest | None = None
@@ -40,8 +41,7 @@ class Block:
         return {"what": self.what, "why": self.why, "since": self.since}
 
 
-@dataclass(frozen=True, slots=True)
-class Blocks:
+class Blocks(Struct, frozen=True):
     """All blocks in force."""
 
     entries: tuple[Block, ...] = ()

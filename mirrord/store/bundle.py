@@ -8,9 +8,10 @@ that the list makes, and where everything lies is known beforehand.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from mirrord.errors import InvalidDigestError, UpstreamError
 from mirrord.oci.digest import Digest
@@ -49,8 +50,7 @@ class Role(StrEnum):
 _LIMITS: Final = {Role.RECORD: MAX_RECORD, Role.MANIFEST: MAX_MANIFEST_SIZE, Role.BLOB: MAX_CONTENT_SIZE}
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One file of a bundle."""
 
     role: Role
@@ -69,8 +69,7 @@ class Member:
         return f"{self.role}/{self.digest.algorithm}/{halves}"
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """What `bundle.json` says."""
 
     snapshot: str

@@ -5,10 +5,12 @@ Nothing of it is served before all of it is here: until the one publication at i
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirrord.errors import DigestMismatchError, InvalidManifestError
 from mirrord.oci.digest import Digest
@@ -35,8 +37,7 @@ _CHUNK = 4 << 20
 Kinds = Mapping[Digest, Kind | None]
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(Struct):
     """What became of a bundle's members."""
 
     bytes: int = 0
@@ -45,8 +46,7 @@ class Taken:
     """Bytes of those that were."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What came of loading a bundle."""
 
     bundle: Bundle
@@ -76,8 +76,7 @@ async def load(store: Store, path: Path, typed: str, brake: Brake | None, meter:
     return Loaded(opened.bundle, work.taken, published)
 
 
-@dataclass(slots=True)
-class _Load:
+class _Load(Struct):
     """One bundle on its way into one root."""
 
     store: Store

@@ -4,8 +4,9 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError, MirrordError
 from mirrord.store.bundle import (
@@ -25,8 +26,7 @@ from mirrord.store.record import Record
 AGAIN = "copy it again and load it again: what was right of it is kept"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBundle:
+class OpenBundle(Struct, frozen=True):
     """A bundle whose list was read, and that is as long as the list says. All of it blocks."""
 
     path: Path

@@ -4,9 +4,10 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
@@ -29,16 +30,14 @@ _CHUNK = 1 << 20
 _MEND = "mirrord verify --repair says more, and mends it"
 
 
-@dataclass(slots=True)
-class Content:
+class Content(Struct):
     """What one snapshot names, by digest with its size: manifests and blobs of all repositories."""
 
     manifests: dict[Digest, tuple[int, Kind]] = field(default_factory=dict)
     blobs: dict[Digest, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A bundle to be written."""
 
     layout: Layout
@@ -125,8 +124,7 @@ def _content(layout: Layout, snapshot: Snapshot, *, is_strict: bool) -> Content:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Walk:
+class _Walk(Struct, frozen=True):
     """What one repository's record names."""
 
     layout: Layout

@@ -1,8 +1,9 @@
 """What a run wants changed in one repository, and the record that results: pure, so that a publication can rebase."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from mirrord.errors import BrakeError
 from mirrord.oci.digest import Digest
@@ -13,8 +14,7 @@ _NAMED = 10
 _Entries = tuple[Mapping[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Brake:
+class Brake(Struct, frozen=True):
     """Stops a publication that would drop more than a share of the tags held, and more than a few."""
 
     share: float
@@ -43,8 +43,7 @@ class Brake:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """Changes to one repository, tag by tag: what they don't name stays as the newest snapshot has it."""
 
     name: str

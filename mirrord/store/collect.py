@@ -10,10 +10,11 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
@@ -52,8 +53,7 @@ class Level(StrEnum):
     POOL = "pool file"
 
 
-@dataclass(frozen=True, slots=True)
-class Victim:
+class Victim(Struct, frozen=True):
     """One thing that goes."""
 
     level: Level
@@ -63,8 +63,7 @@ class Victim:
     """Bytes of disk that it frees by itself: a link frees none."""
 
 
-@dataclass(slots=True)
-class Collected:
+class Collected(Struct):
     """What a collection removed, or would remove."""
 
     victims: list[Victim] = field(default_factory=list)
@@ -86,8 +85,7 @@ class Collected:
         return sum(victim.freed for victim in self.victims)
 
 
-@dataclass(frozen=True, slots=True)
-class Collector:
+class Collector(Struct, frozen=True):
     """One collection of one root. The caller holds the lock of whatever a method is about."""
 
     layout: Layout

@@ -3,9 +3,11 @@
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
@@ -19,8 +21,7 @@ from mirrord.store.reading import file_size, parsing, read_file
 _FEW = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """Where the blobs of one manifest are."""
 
     held: tuple[Descriptor, ...]
@@ -30,8 +31,7 @@ class Survey:
     absent: tuple[Descriptor, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """A manifest of one repository whose blobs, children and own bytes are all in the pool or the repository."""
 
     repository: str
@@ -39,8 +39,7 @@ class Completion:
     blobs: tuple[Descriptor, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """An image, and what has to be here of it."""
 
     digest: Digest

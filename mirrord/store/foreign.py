@@ -6,9 +6,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError
 from mirrord.oci.digest import Digest
@@ -50,8 +51,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A file that may be content: where it is, and the digest in its name (None: it has to be a manifest)."""
 
     parts: tuple[str, ...]
@@ -61,8 +61,7 @@ class Candidate:
         return "/".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Stranger:
+class Stranger(Struct, frozen=True):
     """What lies where content should, and is none."""
 
     parts: tuple[str, ...]
@@ -72,8 +71,7 @@ class Stranger:
         return "/".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(Struct, frozen=True):
     """One tree of another tool. Everything here blocks."""
 
     kind: str

@@ -8,8 +8,9 @@ import functools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirrord.errors import InvalidDigestError, InvalidManifestError, MirrordError
 from mirrord.oci.digest import Digest
@@ -97,8 +98,7 @@ def digests_named(record: Record) -> set[Digest]:
     return {each.digest for each in held} | {child for each in held for child in each.children} | set(listed)
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """One manifest that a repository has, as far as others depend on it: what it protects, and how much that is."""
 
     digest: Digest

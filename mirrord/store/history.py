@@ -1,7 +1,8 @@
 """The snapshots of a root: what they are, how two of them differ, and which one a person means."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError
 from mirrord.oci.digest import Digest
@@ -14,8 +15,7 @@ from mirrord.store.snapshot import Snapshot, read_snapshot, served_name, snapsho
 _DIGITS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class TagChange:
+class TagChange(Struct, frozen=True):
     """One tag that differs between two snapshots: added (no old), removed (no new), or moved."""
 
     repository: str
@@ -105,8 +105,7 @@ def digests_of(record: Record) -> Mapping[str, Digest]:
     return {tag: held.digest for tag, held in record.tags.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """What a tag named from one snapshot on; no digest: it was not served."""
 
     snapshot: Snapshot

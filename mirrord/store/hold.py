@@ -6,9 +6,11 @@ rollback, which the next run reports, never a rollback that the next run undoes.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.errors import HostError
 from mirrord.store import durable
@@ -22,8 +24,7 @@ _HOLD = "hold.json"
 _PINS = "pins.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """The rollbacks in force: of everything, of single repositories, or of these and then of everything."""
 
     snapshot: str | None

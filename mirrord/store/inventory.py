@@ -1,7 +1,8 @@
 """What a tree serves, image by image: for whoever lists it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError, InvalidReferenceError
 from mirrord.oci.reference import Reference
@@ -9,8 +10,7 @@ from mirrord.store.record import Held
 from mirrord.store.tree import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class ServedImage:
+class ServedImage(Struct, frozen=True):
     """One tag, or one image kept by digest."""
 
     repository: str

@@ -5,9 +5,10 @@ and ``!`` occurs in none, so nothing collides.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from mirrord.errors import InvalidDigestError
 from mirrord.oci.digest import Digest
@@ -25,8 +26,7 @@ _SNAPSHOT = re.compile(r"(\d{8,})-(\d{8}T\d{6}Z)")
 _GENERATION = re.compile(r"_(\d{8,})-[0-9a-f]{16}")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The paths below one root."""
 
     root: Path

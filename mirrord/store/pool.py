@@ -2,8 +2,9 @@
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirrord.events import get_logger
 from mirrord.oci.digest import Digest
@@ -17,8 +18,7 @@ _FEW = 8
 """Up to so many files are fsynced one by one: a syncfs also waits for every stranger's dirty page."""
 
 
-@dataclass(frozen=True, slots=True)
-class SmallFile:
+class SmallFile(Struct, frozen=True):
     """Content held in memory whose digest has been checked: a config, a small layer, a manifest."""
 
     digest: Digest

@@ -6,7 +6,8 @@ The caller holds the publish mutex. Until the rename over ``current`` readers se
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.oci.reference import is_follower
@@ -30,8 +31,7 @@ from mirrord.store.snapshot import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """What one publication did."""
 
     snapshot: str
@@ -43,8 +43,7 @@ class Publication:
     tags: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Next:
+class _Next(Struct, frozen=True):
     """One repository's new record, None where it goes, and the generation it replaces."""
 
     name: str

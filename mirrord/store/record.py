@@ -8,9 +8,10 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
+
+from msgspec import Struct, field
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
@@ -32,8 +33,7 @@ class Source(StrEnum):
     LOAD = "load"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """One tagged (or pinned) manifest and what of it is held."""
 
     digest: Digest
@@ -73,8 +73,7 @@ class Held:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One repository at one time: its tags, the digests kept without a tag, and who refers to whom."""
 
     name: str

@@ -8,8 +8,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
+
+from msgspec import Struct, field
 
 V = TypeVar("V")
 
@@ -30,8 +31,7 @@ def identity_of(path: str | os.PathLike[str]) -> Identity | None:
     return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-@dataclass(slots=True)
-class Remembered(Generic[V]):
+class Remembered(Struct, Generic[V]):
     """By path, what was read there; what was asked for longest ago is forgotten first."""
 
     limit: int

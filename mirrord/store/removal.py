@@ -3,7 +3,8 @@
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
@@ -62,8 +63,7 @@ def unlink_manifests(layout: Layout, repository: str, digests: Iterable[Digest])
     return gone
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Struct, frozen=True):
     """What a block took out."""
 
     blocks: tuple[Block, ...]

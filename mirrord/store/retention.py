@@ -1,9 +1,10 @@
 """Which snapshots stay and which may go: pure, by count, by calendar, by pins, and by the grace of pulls under way."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from mirrord.store.snapshot import Snapshot
 
@@ -11,8 +12,7 @@ FLOOR = 60.0
 """Seconds that content outlives its snapshot whatever the config says: nginx keeps files open that long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(Struct, frozen=True):
     """How many snapshots stay (``retention:`` in the config), and how long content outlives them."""
 
     keep_last: int = 10

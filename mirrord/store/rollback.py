@@ -3,7 +3,8 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import ConfigError, HostError
 from mirrord.oci.digest import Digest
@@ -17,8 +18,7 @@ from mirrord.store.record import Record
 from mirrord.store.snapshot import Reason, Snapshot, Turn, served_name
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(Struct, frozen=True):
     """What a rollback would serve."""
 
     target: Snapshot

@@ -10,10 +10,11 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.events import get_logger
@@ -36,8 +37,7 @@ class InUseError(HostError):
     """Another process is the root's writer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """A root held by this process as its one writer."""
 
     layout: Layout

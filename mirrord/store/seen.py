@@ -7,10 +7,11 @@ here: of that every file was read and found true, and is the same file still (re
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from mirrord.oci.digest import Digest
 from mirrord.store.garbage import Present, linked_generations
@@ -24,8 +25,7 @@ _DAY: Final = 86_400.0
 """Seconds after which each room of the pool is looked into again: links to its files go without its changing."""
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What was seen of one root."""
 
     layout: Layout

@@ -5,9 +5,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.oci.reference import is_local_name
@@ -24,8 +25,7 @@ class UndurableError(HostError):
     """What was done is seen, and a power cut may undo it: nothing may be deleted until a restart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a publication is made."""
 
     run: str
@@ -33,16 +33,14 @@ class Reason:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """Whose turn it is: the number of the snapshot that a publication makes, and what time it is."""
 
     number: int
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One publication, as its ``_snapshot.json`` has it."""
 
     name: str

@@ -5,10 +5,12 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
@@ -40,8 +42,7 @@ _BATCH_FILES = 512
 _BATCH_BYTES = 32 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """What came of asking for a publication."""
 
     publication: Publication | None

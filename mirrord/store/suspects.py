@@ -6,8 +6,9 @@ the list or a tree that says itself what is absent. Losing the list costs a veri
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from mirrord.oci.digest import Digest
 from mirrord.store import durable
@@ -22,8 +23,7 @@ Entry = tuple[str, Digest]
 """A repository and a manifest of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suspects:
+class Suspects(Struct, frozen=True):
     """Digests and manifests that count as absent."""
 
     damaged: frozenset[Digest] = frozenset()

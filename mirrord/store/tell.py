@@ -9,9 +9,10 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from mirrord.errors import HostError
 from mirrord.events import get_logger
@@ -106,8 +107,7 @@ def _write_snapshots(seen: Seen, served: Snapshot, named: int) -> Sequence[HostE
     return problems
 
 
-@dataclass(slots=True)
-class _Teller:
+class _Teller(Struct):
     """Tells of each repository whose generation is another than the one that was told of."""
 
     seen: Seen

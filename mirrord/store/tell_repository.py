@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.reference import followed_digest, is_follower
@@ -33,8 +34,7 @@ Past = Mapping[str, Sequence[Mapping[str, Any]]]
 """By tag, its moments, newest first: the snapshot, when it was published, and the digest (null: not served)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """What a repository was from one snapshot on; no record: it was not served."""
 
     snapshot: Snapshot

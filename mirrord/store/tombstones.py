@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirrord.errors import HostError
 from mirrord.store.layout import Layout
@@ -12,8 +13,7 @@ from mirrord.store.state import read_note, write_state
 _FILE = "tombstones.json"
 
 
-@dataclass(slots=True)
-class Tombstones:
+class Tombstones(Struct):
     """By repository and manifest file name, the time (seconds since the epoch) it was first found unnamed."""
 
     since: dict[str, dict[str, float]] = field(default_factory=dict)

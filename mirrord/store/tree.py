@@ -1,8 +1,9 @@
 """Reading the tree without a lock: what is served now, and where its files are. Writes nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.oci.digest import Digest
@@ -14,8 +15,7 @@ from mirrord.store.reading import MAX_LIST, file_size, parsing, read_json, read_
 from mirrord.store.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class HeldManifest:
+class HeldManifest(Struct, frozen=True):
     """A manifest file in a repository's content."""
 
     path: Path
@@ -23,8 +23,7 @@ class HeldManifest:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The served tree of one root. Every answer is taken from one snapshot; two calls may see two."""
 
     layout: Layout

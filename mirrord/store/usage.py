@@ -5,8 +5,9 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.store.durable import is_directory
@@ -19,8 +20,7 @@ from mirrord.store.state import read_note, write_state
 _FILE: Final = "usage.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """One directory of the pool, as it was counted."""
 
     changed: int
@@ -29,8 +29,7 @@ class Room:
     files: int
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What the pool holds: every byte once, also of what only earlier snapshots name."""
 
     bytes: int

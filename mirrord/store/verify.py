@@ -6,7 +6,8 @@ It may run beside a sync: what looks wrong is looked at again before it is told 
 import functools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirrord.errors import HostError
 from mirrord.events import get_logger
@@ -32,8 +33,7 @@ _STEPS = 2000
 """Steps made in one such call, of which most may read nothing."""
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(Struct):
     """One pass over a root, in steps that block only shortly."""
 
     layout: Layout

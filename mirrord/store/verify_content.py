@@ -4,8 +4,9 @@ Bytes are hashed here only where a file is not the pool's own.
 """
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mirrord.errors import InvalidDigestError, InvalidManifestError
 from mirrord.oci.digest import Digest
@@ -23,8 +24,7 @@ from mirrord.store.verify_pool import Inode, PoolCheck
 _ROOMS = ("_blobs", "_manifests")
 
 
-@dataclass(frozen=True, slots=True)
-class _Present:
+class _Present(Struct, frozen=True):
     """A manifest that a repository has, and that is right."""
 
     kind: Kind
@@ -32,8 +32,7 @@ class _Present:
     """Its blobs that are absent or wrong."""
 
 
-@dataclass(slots=True)
-class _Repository:
+class _Repository(Struct):
     """What is known of one repository while it is looked at."""
 
     name: str
@@ -48,8 +47,7 @@ class _Repository:
     """Its directories that are there, and not behind a link."""
 
 
-@dataclass(slots=True)
-class ContentCheck:
+class ContentCheck(Struct):
     """One pass over all repositories."""
 
     layout: Layout

@@ -1,8 +1,10 @@
 """What verify finds, as values: one damage of one path, what was expected there, and what names it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirrord.errors import Owner
 from mirrord.oci.digest import Digest
@@ -48,8 +50,7 @@ _ADVICE: Mapping[Damage, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One damage."""
 
     damage: Damage
@@ -89,8 +90,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A manifest that a repository should have and has not, or not whole."""
 
     repository: str
@@ -99,8 +99,7 @@ class Lost:
     """None where nothing is left that says it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image that needs something, for people."""
 
     name: str
@@ -109,8 +108,7 @@ class Image:
     """What is to be said of how it does: that it did so before, or only refers to it."""
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """What one look found; a second look at the same tells damage from a run at work."""
 
     findings: dict[tuple[Damage, str], Finding] = field(default_factory=dict)
@@ -172,8 +170,7 @@ class Found:
             yield replace(finding, named_by=needing[:_NAMES]) if needing else finding
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """What a verification found."""
 
     findings: tuple[Finding, ...] = ()

@@ -3,7 +3,8 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.errors import HostError, MirrordError
 from mirrord.oci.reference import is_local_name, is_tag
@@ -20,8 +21,7 @@ _ROOMS = ("tags", "referrers")
 """The directories of a generation."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """What the snapshots on disk name; one that comes after the served one was never published, and does not count."""
 
     snapshots: tuple[str, ...]
@@ -101,8 +101,7 @@ def is_of(record: bytes, identity: str) -> bool:
     return identity.rpartition("-")[2] == hashlib.sha256(record).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryCheck:
+class HistoryCheck(Struct, frozen=True):
     """Looks at what publications wrote."""
 
     layout: Layout

@@ -7,8 +7,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mirrord.oci.digest import Digest
 from mirrord.store import durable
@@ -31,8 +32,7 @@ _KINDS = (
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One path and what should be there."""
 
     path: Path
@@ -45,14 +45,13 @@ class Place:
     named_by: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Eye:
+class Eye(Struct, frozen=True):
     """Whoever looks at one root."""
 
     root: Path
     owner: int
     """The user that everything should belong to."""
-    _buffer: bytearray = field(default_factory=lambda: bytearray(CHUNK), repr=False)
+    _buffer: bytearray = field(default_factory=lambda: bytearray(CHUNK))
 
     def report(self, found: Found, place: Place, damage: Damage, expected: str, got: str = "") -> None:
         """Take one finding about ``place``."""

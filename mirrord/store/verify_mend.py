@@ -7,9 +7,10 @@ True wins over Last good: a file of wrong bytes is out of reach before anything 
 import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mirrord.errors import MirrordError
 from mirrord.oci.digest import Digest
@@ -76,8 +77,7 @@ def mend_mark(layout: Layout, findings: Iterable[Finding]) -> None:
         durable.replace_file(layout.mark, mark_of(created.isoformat(timespec="seconds")), mode=0o644)
 
 
-@dataclass(slots=True)
-class Settlement:
+class Settlement(Struct):
     """Puts right what some digests name: after it whatever is there under them is true, and the rest is absent."""
 
     layout: Layout

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 
 class Clock(Protocol):
@@ -16,8 +18,7 @@ class Clock(Protocol):
         """Let so much time pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemClock:
+class SystemClock(Struct, frozen=True):
     """The host's own."""
 
     def now(self) -> float:
@@ -29,8 +30,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How much was read, in time: what was slower than the rate is not caught up on later."""
 
     rate: int | None
@@ -49,8 +49,7 @@ class Pace:
         return 0.0 if self.rate is None else max(self.due - now, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Pacer:
+class Pacer(Struct, frozen=True):
     """A rate and the clock it is kept by."""
 
     rate: int | None

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mirrord.errors import InvalidDigestError
 from mirrord.oci.digest import Digest
@@ -19,8 +20,7 @@ Inode = tuple[int, int]
 """Device and number."""
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct):
     """How far a verification is; whoever shows progress reads it."""
 
     bytes_total: int = 0
@@ -29,8 +29,7 @@ class Progress:
     damages: int = 0
 
 
-@dataclass(slots=True)
-class PoolCheck:
+class PoolCheck(Struct):
     """One pass over the pool."""
 
     layout: Layout

@@ -1,9 +1,10 @@
 """Which kinds of signatures, SBOMs and the like come with an image: pure, over what manifests and lists say of them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
+
+from msgspec import Struct
 
 from mirrord.config.model import Referrers
 from mirrord.oci.digest import Digest
@@ -14,8 +15,7 @@ Entries = tuple[Mapping[str, Any], ...]
 DAY = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Kinds:
+class Kinds(Struct, frozen=True):
     """The artifact types that are wanted."""
 
     globs: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 """Images by catalog (``harbor.lan/team/*``): which repositories they come to now, and which of those held are gone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirrord.config.aliases import ambiguities, origin_name
 from mirrord.config.images import Image, images_of, unite
@@ -15,8 +17,7 @@ from mirrord.sync.decide import RepositoryPlan
 from mirrord.sync.outcome import Outcome
 
 
-@dataclass(slots=True)
-class Expansion:
+class Expansion(Struct):
     """Plans without catalogs, and what went wrong with those."""
 
     plans: Sequence[RepositoryPlan]
@@ -94,8 +95,7 @@ def _is_renamed(image: Image) -> bool:
     return origin_name(image.repository) != image.local_name
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(Struct):
     """The plans as they grow."""
 
     plans: dict[str, RepositoryPlan]

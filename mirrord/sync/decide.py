@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from mirrord.config.images import Image
 from mirrord.config.select import Reach, Selection, select
@@ -22,8 +23,7 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryPlan:
+class RepositoryPlan(Struct, frozen=True):
     """What a run is to do about one repository, or about a catalog, whose repositories it has to find out."""
 
     name: str
@@ -44,8 +44,7 @@ class RepositoryPlan:
         return self.images[0].group if self.images else ""
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(Struct):
     """What is to be asked of the upstream, and what changes without asking."""
 
     tags: dict[str, Image] = field(default_factory=dict)

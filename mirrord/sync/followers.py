@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirrord.errors import (
     AccessError,
@@ -35,8 +36,7 @@ MAX_CHAIN = 8
 """Followers of followers: an upstream that refuses lists could answer each guess with another to follow, for ever."""
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Struct):
     """A repository's tag list, asked for once in a run and only when something needs it."""
 
     registries: Registries
@@ -118,8 +118,7 @@ class Listing:
         return [name for name in names if is_tag(name)]  # of a sha512 none is: a tag has 128 characters at most
 
 
-@dataclass(frozen=True, slots=True)
-class Following:
+class Following(Struct, frozen=True):
     """All that follows some images, complete."""
 
     tags: Mapping[str, Held] = field(default_factory=dict)
@@ -127,8 +126,7 @@ class Following:
     """By subject, what refers to it: by the registry's API, and by its fallback tag."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Follower:
+class _Follower(Struct, frozen=True):
     """What a tag came to. Its bytes are not kept: there may be many."""
 
     held: Held | None = None

@@ -5,9 +5,11 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirrord import __version__
 from mirrord.config.groups import Group, groups_of
@@ -37,8 +39,7 @@ _FILE = StatusFile()
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What only whoever keeps running knows."""
 
     groups: Mapping[str, Mapping[str, object]]
@@ -47,8 +48,7 @@ class Known:
     """Why the config as it lies there is not the one in force."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """The status before and after a run: what became another is news."""
 
     before: MirrorStatus

@@ -6,8 +6,9 @@ lacks. Losing a note costs time and nothing else: what it was about begins anew.
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Self
+
+from msgspec import Struct, field
 
 from mirrord.config.model import Config
 from mirrord.errors import HostError
@@ -23,8 +24,7 @@ RECHECK = 24 * 3600.0
 """Seconds after which the upstream is asked again for a part of an index that it lacked."""
 
 
-@dataclass(slots=True)
-class Sightings:
+class Sightings(Struct):
     """By repository and name: what it was seen as, and since when (seconds since the epoch) without a break."""
 
     seen: dict[str, dict[str, tuple[str, float]]] = field(default_factory=dict)
@@ -84,8 +84,7 @@ class Sightings:
         return (name for name, (_, at) in self.seen.get(repository, {}).items() if 0 <= now - at < seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """All three, as one run has them."""
 
     cooling: Sightings
@@ -126,8 +125,7 @@ class Memory:
                 self._lacking.since(repository, str(digest))
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """A new digest of a tag that waits for its cooldown: what a status shows."""
 
     repository: str

@@ -4,8 +4,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mirrord.config.images import Image, images_of
 from mirrord.config.model import Config
@@ -24,8 +25,7 @@ from mirrord.sync.resolve import check_pin
 _THREADS = 2
 
 
-@dataclass(slots=True)
-class Explained:
+class Explained(Struct):
     """One repository: what is selected of it, and why."""
 
     name: str

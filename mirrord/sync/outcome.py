@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+
+from msgspec import Struct, field
 
 from mirrord.errors import BlockedError, DeferredError, HostError, MirrordError
 from mirrord.oci.digest import Digest
@@ -41,8 +42,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """One image of a run: a tag, a digest, or (where its tags could not be found out) an entry of the config."""
 
     name: str
@@ -87,8 +87,7 @@ class Outcome:
         return found
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct):
     """Counts of a run under way; whoever shows progress reads them."""
 
     images_found: int = 0
@@ -104,8 +103,7 @@ class Progress:
     """Names of the images in work, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A whole run."""
 
     run_id: str

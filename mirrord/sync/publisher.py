@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirrord.config.groups import Group
 from mirrord.errors import MirrordError
@@ -55,8 +56,7 @@ class Together:
             _log.warning("group.withheld", group=group, image=outcome.name, error=str(outcome.error))
 
 
-@dataclass(slots=True)
-class Publisher:
+class Publisher(Struct):
     """Publishes what is complete of all repositories together, one publication at a time."""
 
     store: Store

@@ -1,8 +1,9 @@
 """What is complete of one repository and not yet published: it grows while images are brought, until a publication."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.reference import Repository
@@ -11,8 +12,7 @@ from mirrord.store.record import Held
 from mirrord.sync.decide import RepositoryPlan
 
 
-@dataclass(slots=True)
-class Ready:
+class Ready(Struct):
     """What is complete and not yet published: all that stays of a repository once its images are seen to."""
 
     plan: RepositoryPlan

@@ -7,7 +7,8 @@ wrong bytes. What the upstream lacks now is fetched by the next sync, or repair,
 import asyncio
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.config.model import Config
 from mirrord.errors import HostError, MirrordError, UpstreamError
@@ -39,8 +40,7 @@ from mirrord.sync.transfer import Transfer
 from mirrord.sync.walk import Walk
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why something could not be mended."""
 
     name: str
@@ -52,8 +52,7 @@ class Problem:
         return {"name": self.name, "owner": str(self.error.owner), "error": str(self.error)}
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Struct, frozen=True):
     """A verification, and what became of what it found."""
 
     found: Verification
@@ -68,8 +67,7 @@ class Repair:
         return tuple(each for each in self.found.findings if each.path not in wrong)
 
 
-@dataclass(frozen=True, slots=True)
-class _Upstream:
+class _Upstream(Struct, frozen=True):
     """Where what is lost is fetched from."""
 
     registries: Registries

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirrord.config.images import Image, config_for, images_of
 from mirrord.config.select import needs_list
@@ -25,8 +27,7 @@ _COMMAND = "command"
 """Where the rule of an image is written that somebody added by command."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """One repository, decided: what to ask about each of its images."""
 
     plan: RepositoryPlan
@@ -135,8 +136,7 @@ def _demands(record: Record | None, decision: Decision, lacking: frozenset[Diges
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What the upstream (or, of what can't change, the mirror alone) says about an image."""
 
     status: Status

@@ -5,7 +5,8 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.config.groups import groups_of
 from mirrord.config.model import Config
@@ -38,8 +39,7 @@ _REPOSITORIES = 64
 """Repositories in work at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What a run is asked to do."""
 
     plans: Sequence[RepositoryPlan]

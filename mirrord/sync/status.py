@@ -7,9 +7,11 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirrord.errors import DeferredError, MirrordError
 from mirrord.registry.pulls import Pulls
@@ -24,8 +26,7 @@ RUNS_KEPT = 1000
 _NEW = frozenset({Status.ADDED, Status.UPDATED, Status.COMPLETED})
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """An error as people are told of it: whose move it is, and in what words."""
 
     owner: str
@@ -40,8 +41,7 @@ class Trouble:
         return {"owner": self.owner, "text": self.text, "since": self.since, "retry": self.retry}
 
 
-@dataclass(frozen=True, slots=True)
-class ImageStatus:
+class ImageStatus(Struct, frozen=True):
     """How one image stands: a tag, a digest, or an entry of the config whose tags could not be found out."""
 
     group: str
@@ -89,8 +89,7 @@ class ImageStatus:
         return cls(**fields, trouble=Trouble(**error) if error else None)
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamStatus:
+class UpstreamStatus(Struct, frozen=True):
     """The pulls that an upstream last said are left."""
 
     remaining: int
@@ -123,8 +122,7 @@ class UpstreamStatus:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a run was to look at, as far as its report does not say it."""
 
     groups: Mapping[str, str]
@@ -135,8 +133,7 @@ class Wanted:
     """Repositories that were looked at whole: of them, what the report does not name is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorStatus:
+class MirrorStatus(Struct, frozen=True):
     """Every image, by its name on the mirror."""
 
     images: Mapping[str, ImageStatus] = field(default_factory=dict)

@@ -6,10 +6,12 @@ What is remembered is the file of one root, the last one written, and of so many
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirrord.store.layout import Layout
 from mirrord.store.public import read_public, write_public
@@ -25,8 +27,7 @@ _NONE = (ImageStatus("", 0.0), b"")
 Identity = tuple[int, int, int, int, int]
 
 
-@dataclass(slots=True)
-class StatusFile:
+class StatusFile(Struct):
     """Reads and writes the status. Blocks; who merges holds a lock over both."""
 
     _identity: Identity | None = None

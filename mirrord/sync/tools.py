@@ -1,7 +1,8 @@
 """What every repository of a run works with."""
 
 import asyncio
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirrord.errors import HostError
 from mirrord.registry.client import Registries
@@ -14,8 +15,7 @@ from mirrord.sync.tell import Teller
 from mirrord.sync.transfer import Transfer
 
 
-@dataclass(slots=True)
-class Tools:
+class Tools(Struct):
     """What every repository of a run works with."""
 
     registries: Registries

@@ -1,8 +1,9 @@
 """Completing one image: everything below its manifest that was chosen, depth first, children before their index."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from mirrord.errors import BlockedError, ConfigError, InvalidManifestError, NotFoundError, UpstreamError
 from mirrord.oci.digest import Digest
@@ -30,8 +31,7 @@ _IMAGE_CONFIGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one manifest and all below it come to."""
 
     sizes: dict[Digest, int]
@@ -41,8 +41,7 @@ class Part:
     platforms: tuple[Platform, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """How much of an image is wanted beyond what everybody wants of it."""
 
     keeps_lacking: bool = False
@@ -51,15 +50,13 @@ class Extent:
     """Whether layers that are to be had elsewhere come too."""
 
 
-@dataclass(slots=True)
-class _Met:
+class _Met(Struct):
     """How many entries of indexes the walk of one image has met."""
 
     entries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where in an image a walk is."""
 
     extent: Extent = field(default_factory=Extent)
@@ -80,8 +77,7 @@ class _Place:
             raise InvalidManifestError(f"{index}: the indexes of this image list more than {MAX_BELOW} manifests")
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """Completes images of one repository."""
 
     registries: Registries

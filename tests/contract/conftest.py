@@ -1,10 +1,10 @@
 """One tree, and every server on it: whatever reads it must not be able to tell which of them answers."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support import nginx
 from support.guarded import SERVERS, Guarded
 from support.nginx import Nginx

@@ -5,9 +5,9 @@ import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from support import nginx
 from support.nginx import Nginx
 from support.readers import Answer, Server, embedded

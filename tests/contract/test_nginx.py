@@ -1,9 +1,9 @@
 """What holds for nginx alone: its configuration, its log, and paging without the daemon."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support import nginx
 from support.nginx import Nginx, check_configuration, free_port
 from support.private import private_tls

@@ -1,9 +1,9 @@
 """When groups run: schedules, catching up, retries that never hammer, and clocks that jump."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from mirrord.config.groups import Group
 from mirrord.errors import DeferredError, HostError, UpstreamError

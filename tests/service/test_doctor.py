@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support import nginx
 from support.mirror import HOST, Finished, Mirror
 from support.scripted import Scripted, answer

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support.controlled import Holder, held
 from support.mirror import Finished, Mirror
 from support.ordinary import NOBODY, run_ordinary

@@ -1,8 +1,9 @@
 """The tree that the contract suite reads: every kind of image, and every kind of name."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
 from support.tree import ScratchTree
 
 from mirrord.demo import images

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirrord.config.addresses import parse_host
 from mirrord.config.importers.patterns import Rule
@@ -14,8 +15,7 @@ from mirrord.oci.platform import Platform
 from mirrord.oci.reference import Repository
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """One image of the config to be."""
 
     line: int
@@ -35,8 +35,7 @@ class Entry:
         return self.name, self.served_as
 
 
-@dataclass(slots=True)
-class Registry:
+class Registry(Struct):
     """One registry of the config to be."""
 
     line: int
@@ -45,8 +44,7 @@ class Registry:
     """Comments above it."""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The config as it grows."""
 
     tool: str

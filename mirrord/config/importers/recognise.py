@@ -1,7 +1,8 @@
 """Which tool a file is of, and the config that it comes to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirrord.config.document import Block
 from mirrord.config.importers.ancestor import import_inventory, is_inventory
@@ -20,8 +21,7 @@ _KINDS: tuple[tuple[str, Callable[[Block], bool], Callable[[Draft, Block], None]
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """What a file came to."""
 
     tool: str

@@ -1,9 +1,9 @@
 """Another tool's YAML as text, lists and mappings with their lines; merge keys and aliases as YAML has them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import yaml
+from msgspec import Struct, field
 
 from mirrord.config.document import MAX_DEPTH, MAX_NODES, Block, Items, Node, Text
 from mirrord.config.problem import InvalidConfigError, Problem
@@ -12,8 +12,7 @@ from mirrord.config.syntax import syntax_problem
 _MERGE = "<<"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Leftover:
+class Leftover(Struct, frozen=True, order=True):
     """One thing of the file that our config does not have: where, what, and why."""
 
     line: int
@@ -47,8 +46,7 @@ def _measure(text: str, file: str) -> None:
             raise InvalidConfigError([Problem(file, line, "", f"more than {MAX_NODES:,} values")])
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """One document, node by node; what an alias repeats is one value."""
 
     file: str

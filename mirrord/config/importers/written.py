@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from pydantic import ValidationError
 
 from mirrord.config.document import Block, read_document
@@ -26,8 +26,7 @@ _TYPED = re.compile(r"true|false|yes|no|on|off|y|n|null|none", re.IGNORECASE)
 _WIDTH = 110
 
 
-@dataclass(slots=True)
-class _Page:
+class _Page(Struct):
     """Lines as they are written, and whose they are."""
 
     lines: list[str] = field(default_factory=list)

@@ -11,10 +11,11 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
+
+from msgspec import Struct
 
 from mirrord.errors import HostError
 from mirrord.oci.reference import is_follower, is_local_name
@@ -28,8 +29,7 @@ _ROTATED: Final = re.compile(r"\.[0-9]+(?:\.gz)?|-[0-9]{8}(?:[0-9T.-]*)(?:\.gz)?
 _GZIP: Final = b"\x1f\x8b"
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(Struct, frozen=True):
     """One request for what was not there."""
 
     repository: str
@@ -43,8 +43,7 @@ class Missed:
     ns: str
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """What was read, beside the misses themselves."""
 
     lines: int = 0

@@ -1,9 +1,10 @@
 """What became of each miss: it is here by now, it is kept out, the config names it already, or a line would add it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from mirrord.config.images import Image, images_of
 from mirrord.config.model import Config
@@ -32,8 +33,7 @@ class Standing(StrEnum):
     """No upstream can have it under that name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(Struct, frozen=True):
     """One thing that clients asked for, and that the mirror lacks."""
 
     count: Count
@@ -68,8 +68,7 @@ class Miss:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """All that the logs told."""
 
     misses: Sequence[Miss]

@@ -1,8 +1,9 @@
 """Counting misses in bounded memory: how often, last when, by how many clients."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct, field
 
 from mirrord.serve.misses.log import Missed
 
@@ -14,8 +15,7 @@ MOST_CLIENTS: Final = 64
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class Count:
+class Count(Struct):
     """One thing that was asked for and missed."""
 
     first: Missed
@@ -32,8 +32,7 @@ class Count:
             self.clients.add(hash(missed.client))  # an address may be as long as whoever wrote the log wants
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """All that was missed."""
 
     since: datetime | None = None

@@ -4,9 +4,10 @@ import asyncio
 import email.utils
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from mirrord.config.images import Image
 from mirrord.config.model import Config, Limits, RegistryConfig
@@ -24,8 +25,7 @@ _PATIENCE: Final = 15.0
 _OK, _UNAUTHORIZED = 200, 401
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """An image that is served, to pull through the public address."""
 
     repository: str

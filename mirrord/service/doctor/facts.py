@@ -1,12 +1,12 @@
 """What the doctor gathers, as values: of this host, of nginx, of the daemon, and of the network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+
+class Entry(Struct, frozen=True):
     """One directory or file that a reader has to get to."""
 
     path: Path
@@ -23,8 +23,7 @@ class Entry:
         return 0o1 if self.is_above else 0o5 if self.is_directory else 0o4
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """The user that nginx's workers run as."""
 
     name: str
@@ -37,8 +36,7 @@ class Reader:
         return self.user == 0 or (entry.mode >> shift) & entry.needed == entry.needed
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """The process and the machine."""
 
     python: tuple[int, int]
@@ -49,8 +47,7 @@ class Host:
     euid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """The root's filesystem, and whether the root is one."""
 
     root: Path
@@ -70,16 +67,14 @@ class Disk:
     """Why it could not be looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class SiteFile:
+class SiteFile(Struct, frozen=True):
     """A file of nginx's configuration that mirrord made."""
 
     path: Path
     root: str
 
 
-@dataclass(frozen=True, slots=True)
-class Nginx:
+class Nginx(Struct, frozen=True):
     """The nginx that is installed on this host."""
 
     version: tuple[int, ...] = ()
@@ -92,8 +87,7 @@ class Nginx:
     unreadable: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """The daemon, and systemd."""
 
     answers: bool = False
@@ -109,8 +103,7 @@ class Service:
     """What ``systemctl is-enabled`` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Public:
+class Public(Struct, frozen=True):
     """What came through the public address."""
 
     url: str
@@ -129,24 +122,21 @@ class Public:
     blob_problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Skew:
+class Skew(Struct, frozen=True):
     """How far a server's clock is ahead of this host's."""
 
     source: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Struct, frozen=True):
     """One name that was looked up."""
 
     host: str
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One registry that was asked one question."""
 
     host: str
@@ -158,8 +148,7 @@ class Asked:
     """It answered, and does not have what was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """All that was asked over the network."""
 
     public: Public | None = None

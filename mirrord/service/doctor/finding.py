@@ -1,7 +1,8 @@
 """What the doctor says of one thing: how it stands, what was looked at, and what to do."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Grade(StrEnum):
@@ -14,8 +15,7 @@ class Grade(StrEnum):
     """Something is to be done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that was looked at."""
 
     area: str

@@ -1,6 +1,5 @@
 """Garbage collection: what nothing needs any more goes."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mirrord.service.operation import DONE, FOUND, Operation, Reply, Workshop
@@ -9,8 +8,7 @@ from mirrord.store.collect import Collected
 from mirrord.store.tell import tell_published
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collect(Operation):
+class Collect(Operation, frozen=True, kw_only=True):
     """Delete what nothing needs any more, or (``dry_run``) say what would go."""
 
     name: ClassVar[str] = "gc"

@@ -1,6 +1,5 @@
 """Taking images out of what is served: those that a command added, and those that an operator blocks."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mirrord.errors import ConfigError, InvalidReferenceError
@@ -13,8 +12,7 @@ from mirrord.store.snapshot import Reason
 from mirrord.store.tell import tell_published
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remove(Operation):
+class Remove(Operation, frozen=True, kw_only=True):
     """Drop images that a command added."""
 
     name: ClassVar[str] = "remove"
@@ -30,8 +28,7 @@ class Remove(Operation):
         return Reply({"removed": names, "snapshot": done.snapshot if done else None})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block(Operation):
+class Block(Operation, frozen=True, kw_only=True):
     """Take an image or a digest out of what is served, and keep it out."""
 
     name: ClassVar[str] = "block"
@@ -53,8 +50,7 @@ class Block(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListBlocks(Look):
+class ListBlocks(Look, frozen=True, kw_only=True):
     """Say what is blocked: it stands in a note that is the mirror's user's alone."""
 
     name: ClassVar[str] = "block.list"
@@ -64,8 +60,7 @@ class ListBlocks(Look):
         return Reply({"blocks": [each.document() for each in read_blocks(layout).entries]})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unblock(Operation):
+class Unblock(Operation, frozen=True, kw_only=True):
     """Let something blocked in again."""
 
     name: ClassVar[str] = "unblock"

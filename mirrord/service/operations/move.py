@@ -1,6 +1,5 @@
 """Bringing in what other tools or another mirror have: bytes of a tree, and a bundle."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,8 +12,7 @@ from mirrord.store.foreign import Foreign
 from mirrord.store.tell import tell_published
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adopt(Operation):
+class Adopt(Operation, frozen=True, kw_only=True):
     """Copy what another tool's tree has into the pool, for the first sync to find there."""
 
     name: ClassVar[str] = "adopt"
@@ -41,8 +39,7 @@ class Adopt(Operation):
         return Reply(document, FOUND if done.left else DONE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load(Operation):
+class Load(Operation, frozen=True, kw_only=True):
     """Load a bundle, and serve what its snapshot served."""
 
     name: ClassVar[str] = "load"

@@ -1,6 +1,5 @@
 """Going back to an earlier snapshot, going on again, and keeping snapshots whatever the retention says."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mirrord.service.operation import Look, Operation, Reply, Workshop
@@ -11,8 +10,7 @@ from mirrord.store.rollback import Rollback, plan_rollback
 from mirrord.store.tell import tell_published
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListKept(Look):
+class ListKept(Look, frozen=True, kw_only=True):
     """Say which snapshots are held and pinned: it stands in notes that are the mirror's user's alone."""
 
     name: ClassVar[str] = "snapshots.kept"
@@ -23,8 +21,7 @@ class ListKept(Look):
         return Reply({"hold": str(hold) if hold else None, "pins": sorted(read_pins(layout))})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRollback(Look):
+class PlanRollback(Look, frozen=True, kw_only=True):
     """Say what a rollback would change, and change nothing."""
 
     name: ClassVar[str] = "snapshots.rollback.plan"
@@ -45,8 +42,7 @@ class PlanRollback(Look):
         return plan_rollback(layout, target, self.repository)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollBack(PlanRollback):
+class RollBack(PlanRollback, frozen=True, kw_only=True):
     """Serve an earlier snapshot again, wholly or for one repository, and hold it."""
 
     name: ClassVar[str] = "snapshots.rollback"
@@ -62,8 +58,7 @@ class RollBack(PlanRollback):
         return Reply({"target": plan.target.name, "snapshot": name, "changes": changes})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release(Operation):
+class Release(Operation, frozen=True, kw_only=True):
     """End a rollback."""
 
     name: ClassVar[str] = "snapshots.release"
@@ -76,8 +71,7 @@ class Release(Operation):
         return Reply({"released": was_held})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin(Operation):
+class Pin(Operation, frozen=True, kw_only=True):
     """Keep a snapshot, or (not ``wanted``) leave it to the retention again."""
 
     name: ClassVar[str] = "snapshots.pin"

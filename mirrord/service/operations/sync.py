@@ -1,7 +1,6 @@
 """Syncing on somebody's word: all that the config has, some of it, or images that only the command names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mirrord.config.images import config_for, images_of, without_cooldown
@@ -17,8 +16,7 @@ from mirrord.sync.plan import plan_all, plan_command, plan_some
 from mirrord.sync.run import Order, run_sync
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sync(Operation):
+class Sync(Operation, frozen=True, kw_only=True):
     """One run now."""
 
     name: ClassVar[str] = "sync"

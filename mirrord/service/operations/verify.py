@@ -1,6 +1,5 @@
 """A verification that mends what it finds, and what is said of any verification."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mirrord.config.model import Config
@@ -12,8 +11,7 @@ from mirrord.store.verify_pace import Pacer
 from mirrord.sync.repair import Repair, verify_and_repair
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyAndRepair(Operation):
+class VerifyAndRepair(Operation, frozen=True, kw_only=True):
     """Hash everything again, and mend what is wrong."""
 
     name: ClassVar[str] = "verify"
