@@ -5,9 +5,10 @@ A generation's id holds the hash of its record, and a snapshot's note its own: w
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mirrord.errors import HostError
 from mirrord.store import durable

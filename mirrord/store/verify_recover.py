@@ -6,9 +6,10 @@ Only what is served is read off or given up: history that can't be proved stays 
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from mirrord.errors import InvalidReferenceError, MirrordError
 from mirrord.oci.digest import Digest

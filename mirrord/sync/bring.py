@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mirrord.config.images import Image
 from mirrord.errors import NotFoundError, UpstreamError

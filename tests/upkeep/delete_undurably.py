@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 
 from mirrord.config.reserve import Reserve
