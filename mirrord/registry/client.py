@@ -93,6 +93,11 @@ class Registries:
         return self._transport.pulls()
 
     @property
+    def at_once(self) -> int:
+        """How many requests run side by side, at most."""
+        return self._limits.concurrency
+
+    @property
     def counters(self) -> Counters:
         """What was done so far."""
         return self._transport.wire.counters

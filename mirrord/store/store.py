@@ -90,6 +90,10 @@ class Store(Reader):
         """Put verified bytes into the pool with the next batch; durable on return. Raises HostError."""
         await self._small.add(pool.SmallFile(digest, verified))
 
+    def announced(self) -> contextlib.AbstractContextManager[None]:
+        """Within the block something for `add_small` is on its way: its batch may wait a moment for it."""
+        return self._small.announced()
+
     async def in_pool(self, blob: Descriptor) -> bool:
         """Whether the pool has a blob."""
         return await self.run(lambda: pool.size_in_pool(self.layout, blob.digest) == blob.size)
@@ -121,6 +125,10 @@ class Store(Reader):
     async def complete(self, repository: str, manifest: Manifest, blobs: Sequence[Descriptor]) -> bool:
         """Make a manifest visible by digest: its blobs and children are there. False: bytes left the pool meanwhile."""
         await self.add_small(manifest.digest, manifest.raw)
+        return await self.link(repository, manifest, blobs)
+
+    async def link(self, repository: str, manifest: Manifest, blobs: Sequence[Descriptor]) -> bool:
+        """The same where the manifest's own bytes were put into the pool before."""
         is_done = await self._completions.add(content.Completion(repository, manifest, tuple(blobs)))
         if is_done and self.suspects:
             self.suspects = self.suspects.without(repository, manifest.digest)

@@ -1,6 +1,8 @@
 """Bringing blobs into the pool, each digest once in a run however many images want it."""
 
 import asyncio
+import contextlib
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from mirrord.errors import DigestMismatchError, MirrordError, NetworkError, NotFoundError, UpstreamError
@@ -18,6 +20,9 @@ _log = get_logger()
 SMALL_AT_ONCE = 48
 """Small blobs that are fetched or wait for their batch at once: a slow disk must not fill the memory with them."""
 
+REMEMBERED = 4096
+"""Blobs that came last and are known to have come: for whoever looked before they did, and begins after."""
+
 MAX_URLS = 8
 """Places elsewhere that are tried for one layer."""
 
@@ -31,72 +36,99 @@ class Transfer:
         self._progress = progress
         self._flights: dict[Digest, asyncio.Event] = {}
         self._failed: dict[tuple[Repository, Digest], MirrordError] = {}
+        self.landed = 0
+        """How many blobs have come so far."""
+        self._landings: OrderedDict[Digest, int] = OrderedDict()
+        """The last of them, and how many had come then."""
+        # One request at a time: nothing comes while a batch waits, and the same work makes the same system calls.
+        self._announced = store.announced if registries.at_once > 1 else contextlib.nullcontext
         self._in_memory = asyncio.Semaphore(SMALL_AT_ONCE)
         self.unfinished: set[Digest] = set()
         """Digests some image needs and does not have yet: their partial downloads are worth keeping."""
 
-    async def bring(self, repository: Repository, blob: Descriptor) -> None:
-        """Have ``blob`` in the pool, durable. Raises what the upstream, the network or the host made fail."""
+    async def bring(self, repository: Repository, blob: Descriptor, absent_at: int | None = None) -> bytes | None:
+        """Have ``blob`` in the pool, durable; give its content where that is small and was fetched now.
+
+        ``absent_at`` is what `landed` was before somebody saw that the pool lacks it: it is looked for once more only
+        where it may have come since. Raises what the upstream, the network or the host made fail.
+        """
         while True:
             while (flight := self._flights.get(blob.digest)) is not None:
                 await flight.wait()
-            if await self._store.in_pool(blob):
-                self._progress.blobs_linked += 1
-                self._progress.bytes_linked += blob.size
-                return
+                absent_at = None
+            if (absent_at is None or self._may_have_landed(blob.digest, absent_at)) and await self._store.in_pool(blob):
+                self.link([blob])
+                return None
             if (known := self._failed.get((repository, blob.digest))) is not None:
                 raise known
             if blob.digest not in self._flights:  # else another began while the disk was asked
-                await self._lead(repository, blob)
-                return
+                return await self._lead(repository, blob)
 
-    async def _lead(self, repository: Repository, blob: Descriptor) -> None:
+    def link(self, blobs: Sequence[Descriptor]) -> None:
+        """Take note of blobs that the pool has already."""
+        self._progress.blobs_linked += len(blobs)
+        self._progress.bytes_linked += sum(blob.size for blob in blobs)
+
+    def _may_have_landed(self, digest: Digest, since: int) -> bool:
+        return self.landed - since > REMEMBERED or self._landings.get(digest, 0) > since
+
+    def _land(self, digest: Digest) -> None:
+        self.landed += 1
+        self._landings[digest] = self.landed
+        if len(self._landings) > REMEMBERED:
+            self._landings.popitem(last=False)
+
+    async def _lead(self, repository: Repository, blob: Descriptor) -> bytes | None:
         self._flights[blob.digest] = landed = asyncio.Event()
         self.unfinished.add(blob.digest)
         self._progress.bytes_expected += blob.size
         try:
-            await self._fetch(repository, blob)
+            content = await self._fetch(repository, blob)
             self.unfinished.discard(blob.digest)
+            self._land(blob.digest)
         except MirrordError as error:
             self._failed[repository, blob.digest] = error
             raise
+        else:
+            return content
         finally:
             del self._flights[blob.digest]
             landed.set()
 
-    async def _fetch(self, repository: Repository, blob: Descriptor) -> None:
+    async def _fetch(self, repository: Repository, blob: Descriptor) -> bytes | None:
         """From the registry, else (a layer that lives elsewhere) from the first of its ``urls`` that gives it."""
         try:
-            await self._fetch_from(repository, blob)
+            return await self._fetch_from(repository, blob)
         except NotFoundError as error:
             failed: MirrordError = error
             for url in blob.urls[:MAX_URLS]:
                 try:
-                    await self._fetch_from(repository, blob, url)
-                    break
+                    return await self._fetch_from(repository, blob, url)
                 except (UpstreamError, NetworkError) as failure:
                     failed = failure
-            else:
-                if isinstance(failed, NotFoundError):  # of a part: its image is damaged, and not gone
-                    raise UpstreamError(
-                        f"{repository.host} lists blob {blob.digest} in a manifest of {repository}, but does not have "
-                        "it: its content is damaged, push the image again"
-                    ) from None
-                raise failed from None
+            if isinstance(failed, NotFoundError):  # of a part: its image is damaged, and not gone
+                raise UpstreamError(
+                    f"{repository.host} lists blob {blob.digest} in a manifest of {repository}, but does not have "
+                    "it: its content is damaged, push the image again"
+                ) from None
+            raise failed from None
 
-    async def _fetch_from(self, repository: Repository, blob: Descriptor, url: str = "") -> None:
+    async def _fetch_from(self, repository: Repository, blob: Descriptor, url: str = "") -> bytes | None:
+        content: bytes | None = None
         if blob.size < SMALL:
             async with self._in_memory:
-                content = await self._registries.get_blob(repository, blob, url)
+                with self._announced():
+                    content = await self._registries.get_blob(repository, blob, url)
                 self._progress.bytes_fetched += len(content)
                 await self._store.add_small(blob.digest, content)
         else:
             async with self._store.download(blob) as partial:
                 if partial is None:
-                    return
+                    return None
                 await self._stream(repository, blob, partial, url)
         self._progress.blobs_fetched += 1
         _log.debug("blob.fetched", repository=str(repository), digest=str(blob.digest), bytes=blob.size)
+        return content
 
     async def _stream(self, repository: Repository, blob: Descriptor, partial: Partial, url: str) -> None:
         """Stream until the store has verified it. A resumed download that does not match proves nothing: begin again.

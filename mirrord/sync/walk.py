@@ -116,11 +116,24 @@ class Walk(Struct, frozen=True):
         if manifest.kind.is_index:
             return await self._complete_index(manifest, choice, place)
         blobs = [blob for blob in manifest.blobs if place.extent.with_foreign or not blob.is_foreign]
+        landed = self.transfer.landed
         found = await self.store.survey(self.name, blobs)
-        await _all(self.transfer.bring, [(self.upstream, blob) for blob in (*found.pooled, *found.absent)])
+        self.transfer.link(found.pooled)
+        config: bytes | None = None
+
+        async def have(part: Manifest | Descriptor) -> None:
+            nonlocal config
+            if isinstance(part, Manifest):
+                await self.store.add_small(part.digest, part.raw)
+                return
+            content = await self.transfer.bring(self.upstream, part, landed)
+            if part is manifest.config:
+                config = content
+
+        await _all(have, [(part,) for part in (manifest, *found.absent)])
         await self._link(manifest, [*found.pooled, *found.absent])
         sizes = {blob.digest: blob.size for blob in blobs} | {manifest.digest: len(manifest.raw)}
-        platform = await self._platform_of(manifest)
+        platform = await self._platform_of(manifest, config)
         return Part(sizes, platforms=(platform,) if platform else ())
 
     async def _complete_index(self, manifest: Manifest, choice: PlatformChoice, place: "_Place") -> Part:
@@ -136,6 +149,7 @@ class Walk(Struct, frozen=True):
         here = [(child, part) for child, part in zip(chosen, found, strict=True) if part is not None]
         if chosen and not here:
             raise UpstreamError(f"{self.upstream}@{manifest.digest}: the upstream lacks every part of it")
+        await self.store.add_small(manifest.digest, manifest.raw)
         await self._link(manifest, [])
         sizes = {manifest.digest: len(manifest.raw)}
         for _, part in here:
@@ -185,18 +199,18 @@ class Walk(Struct, frozen=True):
         return manifest
 
     async def _link(self, manifest: Manifest, blobs: list[Descriptor]) -> None:
-        if not await self.store.complete(self.name, manifest, blobs):  # bytes left the pool since they were seen
+        if not await self.store.link(self.name, manifest, blobs):  # bytes left the pool since they were seen
             await _all(self.transfer.bring, [(self.upstream, blob) for blob in blobs])
             if not await self.store.complete(self.name, manifest, blobs):
                 raise UpstreamError(
                     f"{self.upstream}@{manifest.digest}: its blobs left the pool twice; next run tries again"
                 )
 
-    async def _platform_of(self, manifest: Manifest) -> Platform | None:
+    async def _platform_of(self, manifest: Manifest, content: bytes | None = None) -> Platform | None:
         config = manifest.config
         if config is None or config.media_type not in _IMAGE_CONFIGS or config.size > _MAX_CONFIG:
             return None
-        return read_platform(await self.store.read_blob(self.name, config))
+        return read_platform(content or await self.store.read_blob(self.name, config))
 
 
 async def _all(call: Callable[..., Coroutine[Any, Any, Any]], arguments: list[tuple[Any, ...]]) -> list[Any]:

@@ -8,8 +8,9 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from msgspec.structs import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mirrord.config.reserve import Reserve
 from mirrord.errors import HostError
