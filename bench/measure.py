@@ -83,7 +83,8 @@ def mirrord_syncs(corpus: Corpus, root: Path) -> int:
     return sum(1 for line in calls.read_text().splitlines() if "sync" in line and "resumed" not in line)
 
 
-def _sync(corpus: Corpus, root: Path, *, over_tls: bool = False) -> list[str]:
+def configure(corpus: Corpus, root: Path, *, over_tls: bool = False) -> Path:
+    """Write the config of a mirror of the whole corpus, beside ``root``."""
     config = root.parent / "mirrord.yaml"
     images = "".join(f"  - {{name: {HOST}/{name}, tags: ['*']}}\n" for name in corpus.repositories)
     endpoint = f"{{endpoint: 'http://127.0.0.1:{corpus.port}', plain_http: true}}"
@@ -91,6 +92,11 @@ def _sync(corpus: Corpus, root: Path, *, over_tls: bool = False) -> list[str]:
         served = corpus.served
         endpoint = f"{{endpoint: 'https://localhost:{served.tls_port}', ca_file: {served.certificate}}}"
     config.write_text(f"root: {root}\nlog: {{level: warning}}\nregistries:\n  {HOST}: {endpoint}\nimages:\n{images}")
+    return config
+
+
+def _sync(corpus: Corpus, root: Path, *, over_tls: bool = False) -> list[str]:
+    config = configure(corpus, root, over_tls=over_tls)
     return [str(Path(sys.executable).with_name("mirrord")), "sync", "--config", str(config), "--json"]
 
 
@@ -101,13 +107,16 @@ def compiled(name: str, place: Path) -> Path:
     return place / name
 
 
-def reference(binary: Path, corpus: Corpus, requests: Sequence[str], connections: int, target: Path) -> Figure:
-    """The bare requests in C: bodies hashed and written, nothing decided, durable, linked or published."""
+def reference(
+    binary: Path, corpus: Corpus, requests: Sequence[str], connections: int, target: Path, *, is_durable: bool = False
+) -> Figure:
+    """The bare requests in C: bodies hashed and written, nothing decided, linked or published."""
     listed = target.parent / "requests.txt"
     listed.write_text("\n".join(requests) + "\n")
     target.mkdir()
     with listed.open("rb") as file:
-        cost = run([str(binary), str(corpus.port), str(connections), str(target)], stdin=file)
+        how = ["fsync"] if is_durable else []
+        cost = run([str(binary), str(corpus.port), str(connections), str(target), *how], stdin=file)
     return Figure(cost.wall, cost.cpu, cost.peak, allocated(target), len(requests))
 
 

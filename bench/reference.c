@@ -1,8 +1,8 @@
 /* The bare work behind a sync: makes the listed requests over a few kept-alive connections, hashes each body while it
- * arrives, writes it to a file and compares the digest. It decides nothing, makes nothing durable and links nothing,
- * so its time is a bound that no mirror can beat by much.
+ * arrives, writes it to a file and compares the digest. It decides nothing and links nothing, and makes files durable
+ * only if it is told to, so its time is a bound that no mirror can beat by much.
  *
- * usage: reference PORT CONNECTIONS DIRECTORY <LIST
+ * usage: reference PORT CONNECTIONS DIRECTORY [fsync] <LIST
  * One request a line: METHOD PATH SHA256, the last one "-" where there is no body to keep.
  */
 #define _GNU_SOURCE
@@ -30,7 +30,7 @@ extern int EVP_DigestFinal_ex(void *, unsigned char *, unsigned *);
 
 enum { BUFFER = 1 << 20, MOST = 100000 };
 static struct { char method[8], path[300], digest[65]; } requests[MOST];
-static int count, next_one, port;
+static int count, next_one, port, is_durable;
 static const char *directory;
 
 static void fail(const char *what, const char *path) {
@@ -82,6 +82,7 @@ static void take(int i, int s, void *hash, char *buffer) {
   EVP_DigestFinal_ex(hash, sum, NULL);
   for (int b = 0; b < 32; b++) sprintf(hex + 2 * b, "%02x", sum[b]);
   if (strcmp(hex, requests[i].digest)) fail("another digest", path);
+  if (is_durable && fsync(file)) fail("cannot sync", name);
   close(file);
 }
 
@@ -97,9 +98,10 @@ static void *work(void *unused) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) fail("usage: reference PORT CONNECTIONS DIRECTORY <LIST", "arguments");
+  if (argc != 4 && argc != 5) fail("usage: reference PORT CONNECTIONS DIRECTORY [fsync] <LIST", "arguments");
   port = atoi(argv[1]);
   directory = argv[3];
+  is_durable = argc == 5;
   while (count < MOST && scanf("%7s %299s %64s", requests[count].method, requests[count].path, requests[count].digest) == 3)
     count++;
   pthread_t threads[64];

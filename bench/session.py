@@ -42,9 +42,9 @@ class Bench:
         has_quick = self.is_quick and f"{name}-quick" in measure.shapes()
         return measure.push(f"{name}-quick" if has_quick else name, self._served)
 
-    def limit(self, corpus: Corpus, requests: Sequence[str], connections: int) -> Take:
+    def limit(self, corpus: Corpus, requests: Sequence[str], connections: int, *, is_durable: bool = False) -> Take:
         """The same requests in C."""
-        return lambda at: [measure.reference(self._reference, corpus, requests, connections, at)]
+        return lambda at: [measure.reference(self._reference, corpus, requests, connections, at, is_durable=is_durable)]
 
     def peers(self, corpus: Corpus) -> dict[str, tuple[Path, Take]]:
         """All peers that are here, as contenders in memory."""

@@ -207,12 +207,12 @@ class Registries:
         document = await self._read(ask, limit, bound)
         if not digest.matches(document.body):
             document = await self._read(ask, limit, bound)
-        if not digest.matches(document.body):
-            got = Digest.of(document.body, digest.algorithm)
-            raise DigestMismatchError(
-                f"{ask}: {ask.repository.host} sent {len(document.body)} bytes that hash to {got}{document.encoding}, "
-                f"twice; expected {digest}: its content is damaged, push the image again"
-            )
+            if not digest.matches(document.body):
+                got, size = Digest.of(document.body, digest.algorithm), len(document.body)
+                raise DigestMismatchError(
+                    f"{ask}: {ask.repository.host} sent {size} bytes that hash to {got}{document.encoding}, twice; "
+                    f"expected {digest}: its content is damaged, push the image again"
+                )
         return document
 
     async def _read(self, ask: Ask, limit: int, bound: str) -> _Document:

@@ -83,27 +83,27 @@ class Layout(Struct, frozen=True):
 
     def pooled(self, digest: Digest) -> Path:
         """Where the pool keeps the bytes of ``digest``."""
-        return self.root / "pool" / digest.algorithm / digest.hex[:2] / digest.hex
+        return self.root.joinpath("pool", digest.algorithm, digest.hex[:2], digest.hex)
 
     def partial(self, digest: Digest) -> Path:
         """Where a download of ``digest`` grows."""
-        return self.staging / f"{digest}.part"
+        return self.root.joinpath("staging", f"{digest}.part")
 
     def blobs(self, repository: str) -> Path:
         """The directory of a repository's blobs."""
-        return self.content / repository / "_blobs"
+        return self.root.joinpath("content", repository, "_blobs")
 
     def blob(self, repository: str, digest: Digest) -> Path:
         """A repository's link to a blob."""
-        return self.blobs(repository) / str(digest)
+        return self.root.joinpath("content", repository, "_blobs", str(digest))
 
     def manifests(self, repository: str) -> Path:
         """The directory of a repository's manifests."""
-        return self.content / repository / "_manifests"
+        return self.root.joinpath("content", repository, "_manifests")
 
     def manifest(self, repository: str, digest: Digest, kind: Kind) -> Path:
         """A repository's link to a manifest; the extension carries the media type."""
-        return self.manifests(repository) / f"{digest}.{kind}"
+        return self.root.joinpath("content", repository, "_manifests", f"{digest}.{kind}")
 
 
 def flat_name(repository: str) -> str:

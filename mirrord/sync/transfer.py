@@ -31,6 +31,7 @@ class Transfer:
     """Fetches blobs of one run: verified by the store, one writer a digest, a failure remembered for the run."""
 
     def __init__(self, registries: Registries, store: Store, progress: Progress) -> None:
+        self._log = _log.bind()  # once: an event that is not shown costs nothing then
         self._registries = registries
         self._store = store
         self._progress = progress
@@ -127,7 +128,7 @@ class Transfer:
                     return None
                 await self._stream(repository, blob, partial, url)
         self._progress.blobs_fetched += 1
-        _log.debug("blob.fetched", repository=str(repository), digest=str(blob.digest), bytes=blob.size)
+        self._log.debug("blob.fetched", repository=str(repository), digest=str(blob.digest), bytes=blob.size)
         return content
 
     async def _stream(self, repository: Repository, blob: Descriptor, partial: Partial, url: str) -> None:
