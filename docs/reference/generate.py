@@ -56,7 +56,9 @@ def calls(tree: ast.AST) -> Iterator[ast.Call]:
             and isinstance(node.args[0], ast.Constant | ast.JoinedStr | ast.IfExp)
         ):
             function = node.func
-            of_log = isinstance(function, ast.Attribute) and getattr(function.value, "id", "") == "_log"
+            of_log = isinstance(function, ast.Attribute) and "_log" in {
+                getattr(function.value, name, "") for name in ("id", "attr")
+            }
             if of_log or (isinstance(function, ast.Name) and function.id == "told"):
                 yield node
 
