@@ -17,6 +17,33 @@ _LOADING = threading.Lock()
 _log = get_logger()
 
 
+class Opened(ssl.SSLObject):
+    """A TLS connection that knows where its bytes come from, and go to: so it can be taken over (`tap`)."""
+
+    ciphertext: ssl.MemoryBIO
+    answers: ssl.MemoryBIO
+
+
+class Context(ssl.SSLContext):
+    """Makes such connections."""
+
+    sslobject_class = Opened
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - as the library's own
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As the library's own; asyncio calls it."""
+        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        assert isinstance(made, Opened)  # noqa: S101 - it is made of sslobject_class
+        made.ciphertext, made.answers = incoming, outgoing
+        return made
+
+
 class Trust(Struct, frozen=True):
     """Whose certificates are believed: the registry's itself, and of where it sends us."""
 
@@ -59,7 +86,7 @@ def make_trust(host: str, key: str, config: RegistryConfig) -> Trust:
 
 def _verifying(key: str, config: RegistryConfig) -> Tls:
     if not config.tls_verify:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context: ssl.SSLContext = Context(ssl.PROTOCOL_TLS_CLIENT)
         context.set_alpn_protocols(["http/1.1"])
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -83,5 +110,6 @@ def _authorities() -> ssl.SSLContext:
 
 def _context() -> ssl.SSLContext:
     context = ssl.create_default_context()
+    context.__class__ = Context  # with all that the library finds right by default
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -105,7 +105,7 @@ async def _begin(response: ClientResponse, ask: Ask, blob: Descriptor, sink: Blo
 async def _pour(answer: Answer, ask: Ask, blob: Descriptor, sink: BlobSink, wire: Wire) -> None:
     """Stream a body into the sink; what came before a failure is written before it is raised."""
     room = blob.size - sink.offset
-    tap = Tap.open(answer.response, room, wire.read_timeout)
+    tap = Tap.open(answer.response, room, wire.read_timeout, is_direct=wire.is_direct(answer.hop))
     if tap is not None:
         await _draw(tap, answer, sink, wire)
         return
@@ -139,7 +139,7 @@ async def _pour(answer: Answer, ask: Ask, blob: Descriptor, sink: BlobSink, wire
 async def _draw(tap: Tap, answer: Answer, sink: BlobSink, wire: Wire) -> None:
     """Let worker threads take a body from its socket."""
     speed = wire.speed(answer.hop.way)
-    with closing(tap), closing(answer.response):
+    with closing(answer.response), closing(tap):  # the tap first: its worker may still use the connection's TLS
         taken = len(tap.head)
         if tap.head:
             await sink.write([tap.head])

@@ -129,6 +129,10 @@ class Wire:
             self._authorities = await asyncio.to_thread(authorities)
         return named or self._authorities or True
 
+    def is_direct(self, hop: Hop) -> bool:
+        """Whether ``hop`` goes through no proxy."""
+        return hop.way.proxy is None and self._proxies.of(hop.url) is None
+
     def broken(self, error: Exception, hop: Hop) -> TransientError:
         """The failure for what aiohttp raised while a body was read."""
         return connection_failure(error, self._attempt(hop))

@@ -1,13 +1,11 @@
 """Connections that do not come about: whose move it is, and which key of the config mends it."""
 
 import asyncio
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.programs import program
+from support.certificate import proving
 from support.registries import APP, HOST, QUICK, Connect, registries_of
 from support.scripted import Scripted, redirect
 
@@ -20,26 +18,12 @@ from mirrord.registry.client import Registries
 BUILT = images.image("one")
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key beside it."""
-    directory = tmp_path_factory.mktemp("tls")
-    made, key = directory / "cert.pem", directory / "key.pem"
-    kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
-    name = ("-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1")
-    command = [program("openssl", "openssl"), "req", *kind, *name, "-keyout", str(key), "-out", str(made)]
-    subprocess.run(command, check=True, capture_output=True)
-    return made
-
-
 @pytest.fixture
 async def secure(certificate: Path) -> AsyncIterator[Scripted]:
     """A registry that speaks TLS with that certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     upstream = Scripted()
     upstream.push(APP.path, BUILT, "1.0")
-    async with upstream.served(tls=context):
+    async with upstream.served(tls=proving(certificate)):
         yield upstream
 
 

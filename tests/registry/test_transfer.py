@@ -51,7 +51,7 @@ async def test_a_small_blob_is_one_write(upstream: Scripted, connect: Connect, a
     assert sink.batches == [size]
 
 
-@pytest.mark.parametrize("way_of_reading", ["from the socket"], indirect=True)
+@pytest.mark.parametrize("way_of_reading", ["from the socket", "from the socket, over TLS"], indirect=True)
 async def test_a_long_body_is_taken_from_its_socket(upstream: Scripted, connect: Connect, app: Repository) -> None:
     """A worker thread takes it in calls of many MiB while it comes fast; what came with the head is not lost."""
     upstream.add_blob(app.path, CONTENT)
@@ -289,7 +289,7 @@ async def test_a_token_that_expires_in_the_middle_is_replaced(connect: Connect, 
     assert [asked.method for asked in upstream.requests if "blobs" in asked.path] == ["GET"] * 3
 
 
-@pytest.mark.parametrize("way_of_reading", ["from the socket"], indirect=True)
+@pytest.mark.parametrize("way_of_reading", ["from the socket", "from the socket, over TLS"], indirect=True)
 async def test_a_worker_left_behind_reads_nothing_more(upstream: Scripted, connect: Connect, app: Repository) -> None:
     """A transfer that is cancelled while a worker reads lets go of the socket only between two of its reads."""
     upstream.add_blob(app.path, CONTENT)
