@@ -13,6 +13,20 @@ Algorithm = Literal["sha256", "sha512"]
 _GRAMMAR = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 
 
+_HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+
+
+def is_digest(text: str) -> bool:
+    """Whether ``text`` is a whole, lower-case, known digest: what `Digest.parse` takes."""
+    return _GRAMMAR.fullmatch(text) is not None
+
+
+def hashes_to(content: bytes | memoryview, digest: str) -> bool:
+    """Whether ``content`` hashes to ``digest``, a text that `is_digest`."""
+    algorithm, _, digits = digest.partition(":")
+    return _HASHES[algorithm](content).hexdigest() == digits
+
+
 class Hasher(Protocol):
     """What hashes a stream: the part of a hashlib object that is used here."""
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from mirrord.errors import HostError
-from mirrord.oci.digest import Digest
 from mirrord.store import durable
 from mirrord.store.garbage import (
     DoubtError,
@@ -31,6 +30,7 @@ from mirrord.store.garbage import (
 )
 from mirrord.store.hold import read_hold, read_pins
 from mirrord.store.layout import Layout
+from mirrord.store.reading import opened_directory
 from mirrord.store.remembered import identity_of
 from mirrord.store.retention import Retention, Why, kept
 from mirrord.store.seen import Seen
@@ -96,7 +96,7 @@ class Collector(Struct, frozen=True):
     result: Collected = field(default_factory=Collected)
     kept_generations: dict[str, set[str]] = field(default_factory=dict)
     """By repository, those that a snapshot that stays names."""
-    lacked: set[Digest] = field(default_factory=set)
+    lacked: set[str] = field(default_factory=set)
     """What repositories should have and don't, or may not: the pool's copies stay, for whoever repairs them."""
     trashed: list[Path] = field(default_factory=list)
     """What this collection renamed into the trash, and nobody else's."""
@@ -219,7 +219,7 @@ class Collector(Struct, frozen=True):
         for each in blobs:
             self._record(Level.BLOB, f"{name} {each}", "no manifest here names it", 0)
             self._unlink(self.layout.blobs(name) / each)
-            self.seen.unlinked(Digest.parse(each))
+            self.seen.unlinked(each)
         if blobs and not self.is_dry:
             self._sync(self.layout.blobs(name))
         return not (unnamed or blobs or lacked or absent)
@@ -257,22 +257,21 @@ class Collector(Struct, frozen=True):
         now, algorithm, prefix = self.clock(), room.parent.name, room.name
         is_hex = _HEX[algorithm].fullmatch
         before, has_others = identity_of(room), True
-        for name in sorted(os.listdir(room)):
-            path = f"{room}/{name}"
-            try:
-                status = os.lstat(path)
-            except FileNotFoundError:  # quarantined meanwhile
-                continue
-            if not (stat.S_ISREG(status.st_mode) and is_hex(name) and name.startswith(prefix)):
-                self.result.doubts.append(f"{path} is none of mirrord's; it stays")
-                has_others = False
-                continue
-            has_others &= status.st_nlink > 1
-            if status.st_nlink == 1 and now - status.st_ctime > self.retention.patience:
-                digest = Digest.parse(f"{algorithm}:{name}")
-                if digest not in self.lacked:
-                    self._record(Level.POOL, str(digest), "no repository has it", status.st_blocks * 512)
-                    self._unlink(Path(path))
+        with opened_directory(str(room)) as directory:
+            for name in sorted(os.listdir(directory)):
+                try:
+                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                except FileNotFoundError:  # quarantined meanwhile
+                    continue
+                if not (stat.S_ISREG(status.st_mode) and is_hex(name) and name.startswith(prefix)):
+                    self.result.doubts.append(f"{room}/{name} is none of mirrord's; it stays")
+                    has_others = False
+                elif status.st_nlink == 1:
+                    has_others = False
+                    digest = f"{algorithm}:{name}"
+                    if now - status.st_ctime > self.retention.patience and digest not in self.lacked:
+                        self._record(Level.POOL, digest, "no repository has it", status.st_blocks * 512)
+                        self._unlink(room / name)
         if has_others:
             self.seen.found_room_clean(str(room), before)
 

@@ -1,26 +1,35 @@
 """What of one repository nothing names any more: found by proof, and kept whole at the first doubt.
 
 What is present protects its children: generations on disk protect manifests, manifests on disk protect blobs.
+Digests are texts here, as files are named by them: a value each would cost more than all that is done with them.
 """
 
 import contextlib
 import functools
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-from mirrord.errors import InvalidDigestError, InvalidManifestError, MirrordError
-from mirrord.oci.digest import Digest
-from mirrord.oci.manifest import MAX_MANIFEST_SIZE, parse_manifest
+from mirrord.errors import InvalidManifestError, MirrordError
+from mirrord.oci.digest import Digest, hashes_to, is_digest
+from mirrord.oci.manifest import MAX_MANIFEST_SIZE
+from mirrord.oci.outline import read_outline
 from mirrord.oci.reference import is_local_name
 from mirrord.store import durable
 from mirrord.store.content import check_rooms
 from mirrord.store.failures import host_errors
 from mirrord.store.generation import read_record
-from mirrord.store.layout import Layout, flat_name, generation_sequence, parse_manifest_name, tag_target
+from mirrord.store.layout import (
+    Layout,
+    flat_name,
+    generation_sequence,
+    parse_manifest_name,
+    split_manifest_name,
+    tag_target,
+)
+from mirrord.store.reading import opened_directory, read_beneath
 from mirrord.store.record import Record
 from mirrord.store.remembered import Remembered
 
@@ -61,10 +70,10 @@ def generations_on_disk(layout: Layout, repository: str) -> frozenset[str]:
 
 
 def named_digests(
-    layout: Layout, repository: str, generations: Iterable[str], known: Remembered[frozenset[Digest]]
-) -> frozenset[Digest]:
+    layout: Layout, repository: str, generations: Iterable[str], known: Remembered[frozenset[str]]
+) -> frozenset[str]:
     """Every manifest that ``generations`` name. Raises DoubtError where one does not parse."""
-    named: set[Digest] = set()
+    named: set[str] = set()
     for identity in generations:
         room = f"{layout.generations}/{flat_name(repository)}/{identity}"
         read = functools.partial(_named_by, layout, repository, identity)
@@ -72,12 +81,13 @@ def named_digests(
     return frozenset(named)
 
 
-def _named_by(layout: Layout, repository: str, identity: str) -> frozenset[Digest]:
+def _named_by(layout: Layout, repository: str, identity: str) -> frozenset[str]:
     tags = f"{layout.generations}/{flat_name(repository)}/{identity}/tags"
     try:
         record = read_record(layout, repository, identity)
-        named = digests_named(record)
-        links = {tag: os.readlink(f"{tags}/{tag}") for tag in os.listdir(tags)}
+        named = set(map(str, digests_named(record)))
+        with opened_directory(tags) as directory:
+            links = {tag: os.readlink(tag, dir_fd=directory) for tag in os.listdir(directory)}
     except (MirrordError, OSError, LookupError, TypeError) as error:
         raise DoubtError(f"{repository}: {error}") from error
     for tag, said in links.items():
@@ -87,7 +97,7 @@ def _named_by(layout: Layout, repository: str, identity: str) -> frozenset[Diges
         target = parse_manifest_name(said)
         if target is None or held is None:
             raise DoubtError(f"{repository}: tag {tag!r} of generation {identity} is not as its record has it")
-        named.add(target[0])
+        named.add(str(target[0]))
     return frozenset(named)
 
 
@@ -101,58 +111,51 @@ def digests_named(record: Record) -> set[Digest]:
 class Present(Struct, frozen=True):
     """One manifest that a repository has, as far as others depend on it: what it protects, and how much that is."""
 
-    digest: Digest
+    digest: str
     is_index: bool
     size: int
-    children: tuple[Digest, ...]
+    children: tuple[str, ...]
     blobs: Mapping[str, int]
-    """Digests of its config and layers, as their files are named, and their sizes."""
+    """Its config and layers, as their files are named, and their sizes."""
     foreign: frozenset[str]
     """Those of them that are to be had elsewhere: the repository may lack them."""
 
 
 def manifests_present(layout: Layout, repository: str, known: Remembered[Present]) -> Mapping[str, Present]:
     """Every manifest of a repository, by its file's name. Raises DoubtError for a file that is none, or is damaged."""
-    room = layout.manifests(repository)
+    room = f"{layout.content}/{repository}/_manifests"
     try:
         check_rooms(layout, repository)
-        with os.scandir(room) as entries:
-            return {
-                entry.name: known.of(functools.partial(_present, entry, repository), entry.path) for entry in entries
-            }
-    except FileNotFoundError:
-        return {}
+        with opened_directory(room) as directory, os.scandir(directory) as entries:
+            look = functools.partial(_present, directory, room, repository)
+            return {entry.name: known.of(functools.partial(look, entry), f"{room}/{entry.name}") for entry in entries}
     except (MirrordError, OSError) as error:
+        if isinstance(error, FileNotFoundError) and error.filename == room:
+            return {}
         raise DoubtError(f"{repository}: {error}") from error
 
 
-def _present(entry: "os.DirEntry[str]", repository: str) -> Present:
-    parsed = parse_manifest_name(entry.name)
+def _present(directory: int, room: str, repository: str, entry: "os.DirEntry[str]") -> Present:
+    name = entry.name
+    parsed = split_manifest_name(name)
     if parsed is None or not entry.is_file(follow_symlinks=False):
-        raise DoubtError(f"{repository}: {entry.name!r} among its manifests is none of mirrord's")
+        raise DoubtError(f"{repository}: {name!r} among its manifests is none of mirrord's")
     digest, kind = parsed
-    with open(entry.path, "rb") as file:
-        raw = file.read(MAX_MANIFEST_SIZE + 1)
+    raw = read_beneath(directory, name, MAX_MANIFEST_SIZE + 1)
     try:
-        manifest = parse_manifest(raw, kind.media_type, digest.algorithm)
+        found = read_outline(raw, kind)
     except InvalidManifestError as error:
-        raise DoubtError(f"{repository}: {entry.path} can't be read: {error}") from error
-    if manifest.digest != digest:
-        raise DoubtError(f"{repository}: {entry.path} does not hash to its name")
-    return Present(
-        digest,
-        manifest.kind.is_index,
-        len(raw),
-        tuple(child.digest for child in manifest.children),
-        {sys.intern(str(blob.digest)): blob.size for blob in manifest.blobs},
-        frozenset(str(blob.digest) for blob in manifest.blobs if blob.is_foreign),
-    )
+        raise DoubtError(f"{repository}: {room}/{name} can't be read: {error}") from error
+    if not hashes_to(raw, digest):
+        raise DoubtError(f"{repository}: {room}/{name} does not hash to its name")
+    children = tuple(child for child, _ in found.children)
+    return Present(digest, found.kind.is_index, len(raw), children, found.blobs, found.foreign)
 
 
-def unnamed_manifests(present: Mapping[str, Present], named: frozenset[Digest]) -> Sequence[str]:
+def unnamed_manifests(present: Mapping[str, Present], named: frozenset[str]) -> Sequence[str]:
     """The manifests that neither ``named`` holds nor a named index lists, at any depth: indexes before the rest."""
     by_digest = {manifest.digest: manifest for manifest in present.values()}
-    marked: set[Digest] = set()
+    marked: set[str] = set()
     waiting = [digest for digest in named if digest in by_digest]
     while waiting:
         digest = waiting.pop()
@@ -163,7 +166,7 @@ def unnamed_manifests(present: Mapping[str, Present], named: frozenset[Digest]) 
     return sorted(unnamed, key=lambda name: (not present[name].is_index, name))
 
 
-def compared_blobs(layout: Layout, repository: str, left: Iterable[Present]) -> tuple[Sequence[str], frozenset[Digest]]:
+def compared_blobs(layout: Layout, repository: str, left: Iterable[Present]) -> tuple[Sequence[str], frozenset[str]]:
     """The blobs that no manifest in ``left`` names, and those that one names and the repository lacks.
 
     Raises DoubtError for a file that is no blob.
@@ -176,22 +179,18 @@ def compared_blobs(layout: Layout, repository: str, left: Iterable[Present]) -> 
     present = set(_names(repository, layout.blobs(repository)))
     unnamed = sorted(present - named)
     for name in unnamed:
-        try:
-            Digest.parse(name)
-        except InvalidDigestError as error:
-            raise DoubtError(f"{repository}: {name!r} among its blobs is none of mirrord's") from error
-    return unnamed, frozenset(map(Digest.parse, named - foreign - present))
+        if not is_digest(name):
+            raise DoubtError(f"{repository}: {name!r} among its blobs is none of mirrord's")
+    return unnamed, frozenset(named - foreign - present)
 
 
-def digests_present(layout: Layout, repository: str) -> frozenset[Digest]:
+def digests_present(layout: Layout, repository: str) -> frozenset[str]:
     """Every digest that a repository's content has, or should have, by the names of its files: none is opened."""
-    found: set[Digest] = set()
+    found: set[str] = set()
     for room in (layout.blobs(repository), layout.manifests(repository)):
         with contextlib.suppress(OSError):
-            for name in os.listdir(room):
-                with contextlib.suppress(InvalidDigestError):
-                    found.add(Digest.parse(name.partition(".")[0]))
-    return frozenset(found)
+            found.update(name.partition(".")[0] for name in os.listdir(room))
+    return frozenset(filter(is_digest, found))
 
 
 def _names(repository: str, directory: Path) -> list[str]:

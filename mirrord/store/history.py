@@ -1,6 +1,6 @@
 """The snapshots of a root: what they are, how two of them differ, and which one a person means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -76,11 +76,14 @@ def one_before(layout: Layout) -> Snapshot:
 
 def differences(layout: Layout, old: Mapping[str, str], new: Mapping[str, str]) -> Sequence[TagChange]:
     """The tags that differ between two maps of repository → generation, sorted. Raises HostError."""
-    changes: list[TagChange] = []
+    return list(each_difference(layout, old, new))
+
+
+def each_difference(layout: Layout, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[TagChange]:
+    """The same one after the other: the first snapshot of a large mirror differs from none in all that there is."""
     for name in changed_names(old, new):
         before, after = (_tags(layout, name, each.get(name)) for each in (old, new))
-        changes += compared(name, before, after)
-    return changes
+        yield from compared(name, before, after)
 
 
 def changed_names(old: Mapping[str, str], new: Mapping[str, str]) -> Sequence[str]:

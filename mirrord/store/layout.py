@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from mirrord.errors import InvalidDigestError
-from mirrord.oci.digest import Digest
+from mirrord.oci.digest import Digest, is_digest
 from mirrord.oci.manifest import Kind
 
 CURRENT: Final = "current"
@@ -23,6 +23,7 @@ FORMAT: Final = 1
 """Version of this layout, in root.json."""
 
 _SNAPSHOT = re.compile(r"(\d{8,})-(\d{8}T\d{6}Z)")
+_KINDS = {str(kind): kind for kind in Kind}
 _GENERATION = re.compile(r"_(\d{8,})-[0-9a-f]{16}")
 
 
@@ -143,3 +144,10 @@ def parse_manifest_name(name: str) -> tuple[Digest, Kind] | None:
         return Digest.parse(stem), Kind(extension)
     except (InvalidDigestError, ValueError):
         return None
+
+
+def split_manifest_name(name: str) -> tuple[str, Kind] | None:
+    """The same of a file's bare name, the digest as the text that it is there; for many of them."""
+    stem, _, extension = name.rpartition(".")
+    kind = _KINDS.get(extension)
+    return (stem, kind) if kind is not None and is_digest(stem) else None

@@ -32,6 +32,9 @@ ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _OPENAT2 = 437  # the same on every architecture
 _RESOLVE_BENEATH = 0x08
 _SHOWN = 200
+_SMALL = 16 << 10
+"""Bytes of most manifests: one read has them, and their end."""
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ATTEMPTS = 1000
 """How often a look-up is made that a rename anywhere on the host disturbed (openat2(2), EAGAIN)."""
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -90,6 +93,32 @@ def read_link(root: Path, path: Path) -> str:
         raise _refusal(path, error) from error
     finally:
         os.close(directory)
+
+
+@contextlib.contextmanager
+def opened_directory(path: str) -> Iterator[int]:
+    """A descriptor of a directory, for system calls that take names in it. An OSError inside names the whole path."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield directory
+    except OSError as error:
+        within = error.filename if isinstance(error.filename, str) else ""
+        error.filename = os.path.join(path, within) if within else path  # as the kernel would have named it
+        raise
+    finally:
+        os.close(directory)
+
+
+def read_beneath(directory: int, name: str, limit: int) -> bytes:
+    """The first ``limit`` bytes of the file ``name`` in an open directory; no link is followed. Raises OSError."""
+    descriptor = os.open(name, _READ, dir_fd=directory)
+    try:
+        read = os.read(descriptor, min(limit, _SMALL))
+        if len(read) < _SMALL:
+            return read
+        return read + _read(descriptor, min(limit, os.fstat(descriptor).st_size) - len(read))
+    finally:
+        os.close(descriptor)
 
 
 def file_size(path: Path) -> int | None:

@@ -9,9 +9,11 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any, Literal, Self
 
-from msgspec import Struct, field
+from msgspec import DecodeError, Raw, Struct, field
+from msgspec.json import Decoder
 
 from mirrord.oci.digest import Digest
 from mirrord.oci.manifest import Kind
@@ -102,6 +104,15 @@ class Record(Struct, frozen=True):
 
         Raises ValueError, KeyError and the like, or MirrordError, for what this version did not write.
         """
+        written = _written(content)
+        if written is not None:
+            return cls(
+                name=_of_grammar(is_local_name, written.name),
+                upstream=Repository.of(written.upstream.host, written.upstream.path),
+                tags={_of_grammar(is_tag, tag): held.value(Held) for tag, held in written.tags.items()},
+                digests={Digest.parse(digest): held.value(Held) for digest, held in written.digests.items()},
+                referrers=_referrers(json.loads(bytes(written.referrers))),
+            )
         document = json.loads(content)
         if document["schema"] != SCHEMA:
             raise ValueError(f"record schema {document['schema']!r}; expected {SCHEMA!r}")
@@ -110,8 +121,63 @@ class Record(Struct, frozen=True):
             upstream=Repository.of(**document["upstream"]),
             tags={_of_grammar(is_tag, tag): Held.read(held) for tag, held in document["tags"].items()},
             digests={Digest.parse(digest): Held.read(held) for digest, held in document["digests"].items()},
-            referrers={Digest.parse(digest): _entries(listed) for digest, listed in document["referrers"].items()},
+            referrers=_referrers(document["referrers"]),
         )
+
+
+class _Held(Struct, forbid_unknown_fields=True):
+    """What `Held` writes, of the types that it writes."""
+
+    digest: str
+    kind: Kind
+    size: Any  # as it was written: of what is no whole number the usual parser makes one, or says why not
+    platforms: list[str]
+    children: list[str]
+    first_seen: str
+    source: Source
+
+    def value(self, held: type[Held]) -> Held:
+        """The value, once its words are of their grammar. Raises as `Held.read` does."""
+        return held(
+            Digest.parse(self.digest),
+            self.kind,
+            self.size,
+            tuple(map(_known_plain, self.platforms)),
+            tuple(map(Digest.parse, self.children)) if self.children else (),
+            _known_plain(self.first_seen),
+            self.source,
+        )
+
+
+class _Upstream(Struct, forbid_unknown_fields=True):
+    host: str
+    path: str
+
+
+class _Written(Struct, forbid_unknown_fields=True):
+    """What `Record.encode` writes. Descriptors are an upstream's own words: they are left to the usual parser."""
+
+    schema: Literal["mirrord.record/1"]
+    name: str
+    upstream: _Upstream
+    tags: dict[str, _Held]
+    digests: dict[str, _Held]
+    referrers: Raw
+
+
+_decoder = Decoder(_Written)
+
+
+def _written(content: bytes) -> _Written | None:
+    """A record as it is usually written, read several times as quickly; None for any other, be it right or wrong."""
+    if not content.isascii():
+        return None
+    try:
+        found = _decoder.decode(content)
+    except (DecodeError, RecursionError):
+        return None
+    is_whole = all(type(held.size) is int for every in (found.tags, found.digests) for held in every.values())
+    return found if is_whole else None
 
 
 def _of_grammar(is_name: Callable[[str], bool], text: str) -> str:
@@ -124,6 +190,13 @@ def _plain(text: str) -> str:
     if not _PLAIN.fullmatch(text):
         raise ValueError(f"{text!r} is neither a platform nor a time")
     return sys.intern(text)  # most tags of a repository have the same
+
+
+_known_plain = lru_cache(1024)(_plain)
+
+
+def _referrers(document: Mapping[str, Sequence[Mapping[str, Any]]]) -> Mapping[Digest, tuple[Mapping[str, Any], ...]]:
+    return {Digest.parse(digest): _entries(listed) for digest, listed in document.items()}
 
 
 def _entries(listed: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:

@@ -35,7 +35,7 @@ class Remembered(Struct, Generic[V]):
     """By path, what was read there; what was asked for longest ago is forgotten first."""
 
     limit: int
-    """How much may be remembered, by ``weigh``."""
+    """How much may be remembered, by ``weigh``; 0 is nothing."""
     weigh: Callable[[V], int]
     weight: int = 0
     """How much is."""
@@ -47,6 +47,8 @@ class Remembered(Struct, Generic[V]):
 
         It is not read again while all of them are the same.
         """
+        if not self.limit:
+            return read()
         looked = time.time_ns()
         found = [identity_of(path) for path in paths]
         files = tuple(each for each in found if each is not None)

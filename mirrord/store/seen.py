@@ -20,7 +20,9 @@ from mirrord.store.remembered import Identity, Remembered, identity_of
 from mirrord.store.snapshot import Snapshot, read_snapshot, snapshot_names
 
 _ENTRIES: Final = 50_000
-"""Repositories of all snapshots together, digests of all generations, digests in all manifests: some 6 MB each."""
+"""Repositories of all snapshots together, digests of all generations, digests in all manifests: some 9 MB each."""
+_OWN: Final = 6
+"""Digests that weigh what is remembered of a manifest beside them: its path, its identity."""
 _DAY: Final = 86_400.0
 """Seconds after which each room of the pool is looked into again: links to its files go without its changing."""
 
@@ -30,9 +32,9 @@ class Seen(Struct):
 
     layout: Layout
     snapshots: Remembered[Snapshot] = field(default_factory=lambda: Remembered(_ENTRIES, _entries))
-    generations: Remembered[frozenset[Digest]] = field(default_factory=lambda: Remembered(_ENTRIES, _count))
+    generations: Remembered[frozenset[str]] = field(default_factory=lambda: Remembered(0, _count))
     """What each names."""
-    manifests: Remembered[Present] = field(default_factory=lambda: Remembered(_ENTRIES, _parts))
+    manifests: Remembered[Present] = field(default_factory=lambda: Remembered(0, _parts))
     told: object = None
     """What there was to tell when all of it was told last, and the notes that tell it."""
     stirs: int = 0
@@ -43,6 +45,13 @@ class Seen(Struct):
     _rooms: dict[str, Identity] = field(default_factory=dict)
     """The pool's directories in which every file had other links."""
     _rooms_since: float = 0.0
+
+    def lives_on(self) -> None:
+        """A collection is over: should another come, what is read from now on need not be read again by then.
+
+        Nothing comes after the one collection of a command: it would remember all of a large mirror for nobody.
+        """
+        self.generations.limit = self.manifests.limit = _ENTRIES
 
     def all_snapshots(self) -> tuple[Snapshot, ...]:
         """Every snapshot, oldest first. Raises HostError for one that can't be read."""
@@ -104,9 +113,9 @@ class Seen(Struct):
         self.generations.forget(f"{path}/record.json")
         self.manifests.forget(str(path))
 
-    def unlinked(self, digest: Digest) -> None:
+    def unlinked(self, digest: str) -> None:
         """A link to a file of the pool is gone."""
-        self._rooms.pop(str(self.layout.pooled(digest).parent), None)
+        self._rooms.pop(str(self.layout.pooled(Digest.parse(digest)).parent), None)
 
 
 def _entries(snapshot: Snapshot) -> int:
@@ -118,4 +127,4 @@ def _count(found: Collection[object]) -> int:
 
 
 def _parts(manifest: Present) -> int:
-    return 1 + len(manifest.blobs) + len(manifest.children)
+    return _OWN + len(manifest.blobs) + len(manifest.children)

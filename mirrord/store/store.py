@@ -204,6 +204,7 @@ class Store(Reader):
             raise
         if not is_dry:
             self.seen.stirs += 1
+            self.seen.lives_on()
             await self._remember(tombstones, collector.result)
         return collector.result
 

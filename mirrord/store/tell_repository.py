@@ -47,12 +47,12 @@ def past_after(before: Past, stages: Sequence[Stage]) -> Past:
     for stage in stages:
         tags = stage.record.tags if stage.record else {}
         named = {tag: str(held.digest) for tag, held in tags.items() if not is_follower(tag)}
+        when = stage.snapshot.published.isoformat(timespec="seconds")
         for tag in named.keys() | past.keys():
             moments = past.setdefault(tag, [])
             digest = named.get(tag)
             if (moments[0]["digest"] if moments else None) == digest:
                 continue
-            when = stage.snapshot.published.isoformat(timespec="seconds")
             moments.insert(0, {"snapshot": stage.snapshot.name, "published": when, "digest": digest})
             del moments[MOMENTS:]
     gone = sorted((moments[0]["published"], tag) for tag, moments in past.items() if moments[0]["digest"] is None)
@@ -143,10 +143,10 @@ def _alone(seen: Seen, repository: str, images: Collection[Held]) -> Mapping[Dig
     return {image: sum(size for each, size in parts.items() if users[each] == 1) for image, parts in every.items()}
 
 
-def _parts(present: Mapping[Digest, Present], held: Held) -> Iterator[tuple[str, int]]:
+def _parts(present: Mapping[str, Present], held: Held) -> Iterator[tuple[str, int]]:
     """The manifests and blobs of an image that are held, with their sizes."""
-    for digest in (held.digest, *held.children):
+    for digest in map(str, (held.digest, *held.children)):
         manifest = present.get(digest)
         if manifest is not None:
-            yield str(digest), manifest.size
+            yield digest, manifest.size
             yield from ((blob, size) for blob, size in manifest.blobs.items() if blob not in manifest.foreign)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from mirrord.errors import HostError
 from mirrord.oci.reference import is_follower
-from mirrord.store.history import TagChange, differences
+from mirrord.store.history import TagChange, each_difference
 from mirrord.store.hold import Hold
 from mirrord.store.seen import Seen
 from mirrord.store.snapshot import Snapshot
@@ -42,17 +42,18 @@ def _changed(seen: Seen, snapshot: Snapshot, against: str | None) -> Entry:
     """The changes; none, with the reason, where they can't be told."""
     if against is None and snapshot.parent is not None:
         return {"changes": None, "counts": None, "problem": "the snapshot before it is no longer kept"}
+    changes: list[TagChange] = []
+    counts = {"added": 0, "removed": 0, "moved": 0}
     try:
         before = seen.snapshot(against).generations if against else {}
-        found = [each for each in differences(seen.layout, before, snapshot.generations) if not is_follower(each.tag)]
+        for each in each_difference(seen.layout, before, snapshot.generations):
+            if not is_follower(each.tag):
+                counts["added" if each.old is None else "removed" if each.new is None else "moved"] += 1
+                if len(changes) < CHANGES:
+                    changes.append(each)
     except HostError as error:
         return {"changes": None, "counts": None, "problem": str(error)[:_SHOWN]}
-    return {"changes": [each.document() for each in found[:CHANGES]], "counts": _counted(found), "problem": None}
-
-
-def _counted(found: Sequence[TagChange]) -> Mapping[str, int]:
-    added, removed = sum(each.old is None for each in found), sum(each.new is None for each in found)
-    return {"added": added, "removed": removed, "moved": len(found) - added - removed}
+    return {"changes": [each.document() for each in changes], "counts": counts, "problem": None}
 
 
 def snapshots_document(

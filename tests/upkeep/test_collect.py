@@ -166,10 +166,10 @@ def test_an_index_goes_before_what_it_lists() -> None:
         child = image(f"{number}")
         whole = index(child)
         present[f"{child.digest}.{child.manifest.kind}"] = Present(
-            child.digest, is_index=False, size=1, children=(), blobs={}, foreign=frozenset()
+            str(child.digest), is_index=False, size=1, children=(), blobs={}, foreign=frozenset()
         )
         present[f"{whole.digest}.{whole.manifest.kind}"] = Present(
-            whole.digest, is_index=True, size=1, children=(child.digest,), blobs={}, foreign=frozenset()
+            str(whole.digest), is_index=True, size=1, children=(str(child.digest),), blobs={}, foreign=frozenset()
         )
     assert [present[name].is_index for name in unnamed_manifests(present, frozenset())] == [True] * 9 + [False] * 9
 

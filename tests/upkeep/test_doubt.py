@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from support.model import HOUR, Keeper, edit_json, names_below
 
 from mirrord.demo.images import ARM64, image, index
 from mirrord.oci.digest import Digest
+from mirrord.store.garbage import DoubtError, Present, manifests_present
 from mirrord.store.layout import Layout
+from mirrord.store.remembered import Remembered
 from mirrord.store.retention import Retention
 
 A, B, LOST = image("a"), image("b"), image("lost")
@@ -193,6 +196,25 @@ async def test_an_unreadable_child_of_an_index_keeps_all(keeper: Keeper) -> None
     found = await keeper.collect()
     assert found.doubts
     assert not found.victims
+
+
+async def test_a_manifest_that_goes_while_all_are_read_keeps_all(keeper: Keeper) -> None:
+    """Whoever unlinks one meanwhile: the repository is doubted, never taken for one that has none."""
+    await keeper.serve({"app": {"1": A}})
+    path = manifest(keeper.layout)
+
+    class Losing(Remembered[Present]):
+        """Has what is read be gone by then."""
+
+        def of(self, read: Callable[[], Present], *paths: str) -> Present:
+            """Read it too late."""
+            os.unlink(paths[0])
+            return read()
+
+    with pytest.raises(DoubtError, match=re.escape(f"No such file or directory: '{path}'")):
+        manifests_present(keeper.layout, "app", Losing(1, lambda _: 1))
+    assert manifests_present(keeper.layout, "app", Remembered(0, lambda _: 1)) == {}
+    assert manifests_present(keeper.layout, "other", Remembered(0, lambda _: 1)) == {}
 
 
 async def test_mended_it_is_collected(keeper: Keeper) -> None:

@@ -64,6 +64,19 @@ async def test_a_link_that_went_unseen_is_found_a_day_later(keeper: Keeper) -> N
     assert taken(await keeper.collect()) == {"pool file": len(gone)}
 
 
+async def test_the_one_collection_of_a_command_remembers_no_manifest(keeper: Keeper) -> None:
+    """Nobody would ask again: only from the second on is what is read kept for the next."""
+    seen = keeper.store.seen
+    await keeper.serve({"app": {"1": A}})
+    await asyncio.sleep(0.1)  # what was written just now is not remembered yet
+    await keeper.collect()
+    assert (seen.generations.weight, seen.manifests.weight) == (0, 0)
+    (keeper.layout.blobs("app") / f"sha256:{64 * '0'}").write_text("x")
+    await keeper.collect()
+    assert seen.generations.weight > 0
+    assert seen.manifests.weight > 0
+
+
 async def test_what_was_deleted_is_not_remembered(keeper: Keeper) -> None:
     """What a process remembers is as large as what is there, not as what ever was."""
     seen, weights = keeper.store.seen, []
