@@ -38,7 +38,7 @@ class Usage(Struct, frozen=True):
 
 def count_pool(layout: Layout) -> Usage:
     """Count the pool. Files there never change their size, so a room whose names are as before is not looked into."""
-    known = _load(layout)
+    known = counted_rooms(layout)
     now = time.time_ns()
     rooms = {name: _room(path, known.get(name), now) for name, path in _rooms(layout)}
     if rooms != known:
@@ -69,8 +69,8 @@ def _room(path: str, known: Room | None, now: int) -> Room:
         return Room(changed if is_settled(changed, now) else 0, sum(sizes), len(sizes))
 
 
-def _load(layout: Layout) -> Mapping[str, Room]:
-    """What was counted before; nothing where it can't be read: all is counted anew."""
+def counted_rooms(layout: Layout) -> Mapping[str, Room]:
+    """By ``algorithm/prefix``, what was counted before; nothing where it can't be read: all is counted anew."""
     try:
         document = read_note(layout, _FILE) or {}
         with parsing(layout.state / _FILE):

@@ -89,9 +89,16 @@ def true_record(layout: Layout, repository: str, identity: str) -> Record | None
     """The record of a generation, where it is there and is what the generation's id says; else None."""
     path = layout.generations / flat_name(repository) / identity / "record.json"
     try:
-        content = read_file(layout.root, path, MAX_RECORD)
+        return record_of(read_file(layout.root, path, MAX_RECORD), repository, identity)
+    except (OSError, HostError):
+        return None
+
+
+def record_of(content: bytes, repository: str, identity: str) -> Record | None:
+    """What the bytes of a record say, where they are of that generation of that repository; else None."""
+    try:
         record = Record.parse(content) if is_of(content, identity) else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, MirrordError):
+    except (ValueError, LookupError, TypeError, AttributeError, MirrordError):
         return None
     return record if record is not None and record.name == repository else None
 
@@ -169,8 +176,13 @@ class HistoryCheck(Struct, frozen=True):
                 if not is_whole(snapshot, raw):
                     self.eye.report(found, note, Damage.DOCUMENT, "what a publication wrote", "something else")
         yield 0
-        for repository, identity in generations.items():
-            path, target = room / flat_name(repository), generation_target(repository, identity)
+        targets = {
+            flat_name(repository): generation_target(repository, each) for repository, each in generations.items()
+        }
+        with self.eye.opened(room) as opened:
+            unusual = [flat for flat, target in targets.items() if not (opened and opened.is_link(flat, target))]
+        for flat in unusual:
+            path, target, repository = room / flat, targets[flat], flat.replace("!", "/")
             words, names = "the link to the generation", (f"snapshot {name}", repository)
             self.eye.link(found, Place(path, words, repository=repository, part=name, named_by=names), target)
         place = Place(room / "_catalog.json", "the catalog", part=name, named_by=(f"snapshot {name}",))
@@ -207,19 +219,21 @@ class HistoryCheck(Struct, frozen=True):
             self._no_others(found, inner[1], {f"{subject}.json" for subject in record.referrers})
 
     def _tags(self, found: Found, record: Record, room: Place) -> None:
-        for tag, held in record.tags.items():
-            target = tag_target(record.name, held.digest, held.kind)
-            if not self.eye.is_link(f"{room.path}/{tag}", target):
-                words, names = "the tag's link", (f"{record.name}:{tag}",)
-                where = Place(room.path / tag, words, repository=record.name, part=room.part, named_by=names)
-                self.eye.link(found, where, target)
+        targets = {tag: tag_target(record.name, held.digest, held.kind) for tag, held in record.tags.items()}
+        with self.eye.opened(room.path) as opened:
+            unusual = [tag for tag, target in targets.items() if not (opened and opened.is_link(tag, target))]
+        for tag in unusual:
+            target = targets[tag]
+            words, names = "the tag's link", (f"{record.name}:{tag}",)
+            where = Place(room.path / tag, words, repository=record.name, part=room.part, named_by=names)
+            self.eye.link(found, where, target)
         self._no_others(found, room, set(record.tags))
 
     def _record(self, found: Found, place: Place, identity: str) -> Record | None:
         raw = self.eye.read(found, place, MAX_RECORD)
         if raw is None:
             return None
-        record = true_record(self.layout, place.repository, identity)
+        record = record_of(raw, place.repository, identity)
         if record is None:
             got = f"one that hashes to {hashlib.sha256(raw).hexdigest()[:16]}"
             self.eye.report(found, place, Damage.DOCUMENT, place.what, got)

@@ -3,6 +3,7 @@
 What is not as it should be becomes a finding; an error of the host about one path is one too, and stops nothing.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -11,9 +12,9 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from mirrord.oci.digest import Digest
+from mirrord.oci.digest import Digest, hashes_to
 from mirrord.store import durable
-from mirrord.store.reading import ABSENT
+from mirrord.store.reading import ABSENT, read_beneath
 from mirrord.store.verify_finding import Damage, Finding, Found
 
 CHUNK = 1 << 20
@@ -29,6 +30,7 @@ _KINDS = (
     (stat.S_ISFIFO, "a FIFO"),
     (stat.S_ISSOCK, "a socket"),
 )
+_FILE = stat.S_IFREG | durable.FILE_MODE
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -51,7 +53,7 @@ class Eye(Struct, frozen=True):
     root: Path
     owner: int
     """The user that everything should belong to."""
-    _buffer: bytearray = field(default_factory=lambda: bytearray(CHUNK))
+    buffer: bytearray = field(default_factory=lambda: bytearray(CHUNK))
 
     def report(self, found: Found, place: Place, damage: Damage, expected: str, got: str = "") -> None:
         """Take one finding about ``place``."""
@@ -76,21 +78,18 @@ class Eye(Struct, frozen=True):
                 self._unreadable(found, place, error)
             return None
 
-    def is_one_file(self, one: str, other: str) -> bool:
-        """Whether both paths are one regular file, of right mode and owner: the usual case, told cheaply."""
+    @contextlib.contextmanager
+    def opened(self, room: Path) -> Iterator["Room | None"]:
+        """The directory at ``room`` for quick looks into it; None where it is none, or can't be read."""
         try:
-            status, same = os.lstat(one), os.lstat(other)
+            directory = os.open(room, _OPEN | os.O_DIRECTORY)
         except OSError:  # to be looked at more closely
-            return False
-        is_right = status.st_mode == stat.S_IFREG | durable.FILE_MODE and status.st_uid == self.owner
-        return is_right and (status.st_ino, status.st_dev) == (same.st_ino, same.st_dev)
-
-    def is_link(self, path: str, target: str) -> bool:
-        """Whether the symlink ``target`` is at ``path``: the usual case, told as cheaply as can be."""
+            yield None
+            return
         try:
-            return os.readlink(path) == target and os.lstat(path).st_uid == self.owner
-        except OSError:  # to be looked at more closely
-            return False
+            yield Room(directory, self.owner)
+        finally:
+            os.close(directory)
 
     def file(self, found: Found, place: Place) -> os.stat_result | None:
         """The status of the regular file at ``place``, its mode and owner checked; None where it is none."""
@@ -197,7 +196,7 @@ class Eye(Struct, frozen=True):
             descriptor = os.open(place.path, _OPEN)
             try:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                view = memoryview(self._buffer)
+                view = memoryview(self.buffer)
                 while count := os.readv(descriptor, [view]):
                     hasher.update(view[:count])
                     size += count
@@ -219,6 +218,64 @@ class Eye(Struct, frozen=True):
             self.report(found, place, Damage.KIND, place.what, "a link or device, put there meanwhile")
         else:
             self.report(found, place, Damage.UNREADABLE, place.what, str(error.strerror))
+
+
+class Room(Struct, frozen=True):
+    """An open directory: each look is one or two system calls, and says only whether all is as it usually is.
+
+    Whatever is not is to be looked at more closely, by its path, as an `Eye` does.
+    """
+
+    descriptor: int
+    owner: int
+
+    def is_file(self, name: str, other: str) -> bool:
+        """Whether ``name`` is a regular file of right mode and owner, and the same one as at the path ``other``."""
+        try:
+            status, same = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False), os.lstat(other)
+        except OSError:
+            return False
+        is_right = status.st_mode == _FILE and status.st_uid == self.owner
+        return is_right and (status.st_ino, status.st_dev) == (same.st_ino, same.st_dev)
+
+    def is_link(self, name: str, target: str) -> bool:
+        """Whether ``name`` is the symlink ``target``, of right owner."""
+        try:
+            if os.readlink(name, dir_fd=self.descriptor) != target:
+                return False
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_uid == self.owner
+        except OSError:
+            return False
+
+    def hashed(self, name: str, digest: str, buffer: bytearray) -> os.stat_result | None:
+        """The status of a small file of right mode and owner that hashes to ``digest``; None for anything else.
+
+        It is known to be a regular file by now. The disk is asked, as in `Eye.hashes`.
+        """
+        try:
+            descriptor = os.open(name, _OPEN, dir_fd=self.descriptor)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            if status.st_mode != _FILE or status.st_uid != self.owner or status.st_size >= len(buffer):
+                return None
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            count = os.readv(descriptor, [buffer])
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        is_right = count == status.st_size and hashes_to(memoryview(buffer)[:count], digest)
+        return status if is_right else None
+
+    def contents(self, name: str, limit: int) -> bytes | None:
+        """The first ``limit`` bytes of a file; None where it can't be read."""
+        try:
+            return read_beneath(self.descriptor, name, limit)
+        except OSError:
+            return None
 
 
 def _kind(status: os.stat_result) -> str:

@@ -1,15 +1,19 @@
 """Every file of the pool hashed, once; and whether a directory holds anything but what the pool is made of."""
 
+import contextlib
+import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
 
 from mirrord.errors import InvalidDigestError
-from mirrord.oci.digest import Digest
+from mirrord.oci.digest import Digest, is_digest
 from mirrord.store import durable
 from mirrord.store.layout import Layout
+from mirrord.store.usage import Room as Counted
+from mirrord.store.usage import counted_rooms
 from mirrord.store.verify_finding import Found
 from mirrord.store.verify_look import Eye, Place, confirmed
 
@@ -44,27 +48,58 @@ class PoolCheck(Struct):
     unlinked_bytes: int = 0
 
     def measure(self) -> Iterator[int]:
-        """Add up what there is to hash; yields now and then."""
-        found = Found()
-        for room in self._rooms(found):
-            for name in self.eye.names(found, room):
-                digest = _digest(room.path, name)
-                if digest is not None and (self.only is None or digest in self.only):
-                    status = self.eye.status(found, Place(room.path / name, ""))
-                    self.progress.bytes_total += status.st_size if status else 0
+        """Add up what there is to hash; yields now and then. Rooms are taken as they were counted, if that is known."""
+        known = counted_rooms(self.layout) if self.only is None else {}
+        for room in self._rooms(Found()):
+            self.progress.bytes_total += self._size(room.path, known)
             yield 0
+
+    def _size(self, room: Path, known: Mapping[str, Counted]) -> int:
+        counted, prefix, size = known.get(f"{room.parent.name}/{room.name}"), f"{room.parent.name}:", 0
+        with self.eye.opened(room) as opened:
+            if opened is None:
+                return 0
+            if counted is not None and os.fstat(opened.descriptor).st_mtime_ns == counted.changed:
+                return counted.bytes
+            for name in os.listdir(opened.descriptor):
+                if self._is_wanted(prefix + name):
+                    with contextlib.suppress(OSError):  # gone since, or to be told of when it is looked at
+                        size += os.stat(name, dir_fd=opened.descriptor, follow_symlinks=False).st_size
+        return size
 
     def steps(self, into: Found) -> Iterator[int]:
         """Check everything; yields the bytes read."""
         for room in self._rooms(into):
-            for name in self.eye.names(into, room):
-                digest = _digest(room.path, name)
-                if digest is None:
-                    self.eye.foreign(into, room.path / name)
-                else:
-                    yield from self._file(room.path / name, digest, into)
-                self.progress.damages = len(into.findings)
+            above, prefix = room.path.name, f"{room.path.parent.name}:"
+            with self.eye.opened(room.path) as opened:
+                files = _files(opened.descriptor) if opened else frozenset[str]()
+                for name in self.eye.names(into, room):
+                    digest, status = prefix + name, None
+                    if opened and name in files and name[:2] == above and self._is_wanted(digest):
+                        status = opened.hashed(name, digest, self.eye.buffer)
+                    if status is not None:
+                        self._is_right(status)
+                        yield status.st_size
+                    else:
+                        yield from self._closely(room.path, name, into)
+                    self.progress.damages = len(into.findings)
             yield 0
+
+    def _is_wanted(self, digest: str) -> bool:
+        return is_digest(digest) and (self.only is None or Digest.parse(digest) in self.only)
+
+    def _is_right(self, status: os.stat_result) -> None:
+        self.progress.files_done += 1
+        if status.st_nlink == 1:
+            self.unlinked += 1
+            self.unlinked_bytes += status.st_size
+
+    def _closely(self, room: Path, name: str, into: Found) -> Iterator[int]:
+        digest = _digest(room, name)
+        if digest is None:
+            self.eye.foreign(into, room / name)
+        else:
+            yield from self._file(room / name, digest, into)
 
     def hashes(self, found: Found, place: Place, digest: Digest) -> Generator[int, None, bool]:
         """Whether the file at ``place`` hashes to ``digest``, as `Eye.hashes` says; what is not asked for is right."""
@@ -104,6 +139,15 @@ class PoolCheck(Struct):
                         self.eye.foreign(found, inner.path)
                     elif self.eye.directory(found, inner):
                         yield inner
+
+
+def _files(directory: int) -> frozenset[str]:
+    """The regular files in an open directory, by what it says of them itself; none where it can't be read."""
+    try:
+        with os.scandir(directory) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+    except OSError:
+        return frozenset()
 
 
 def _digest(room: Path, name: str) -> Digest | None:

@@ -1,5 +1,6 @@
 """The rate at which verify reads: kept by a clock that is a value, not by the time a test takes."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -78,3 +79,18 @@ async def test_an_unbounded_verification_never_sleeps(copy: tuple[Mirror, Script
     pool = [path for path in (copy[0].root / "pool").rglob("*") if path.is_file()]
     assert found.bytes == sum(path.stat().st_size for path in pool)
     assert (progress.bytes_total, progress.bytes_done, progress.files_done) == (found.bytes, found.bytes, len(pool))
+
+
+async def test_what_was_counted_is_not_counted_again(copy: tuple[Mirror, Scripted]) -> None:
+    """How much there is to hash is known of the pool's rooms whose names are as when they were counted."""
+    layout, note = copy[0].layout, copy[0].layout.state / "usage.json"
+    pool = [path for path in (layout.root / "pool").rglob("*") if path.is_file()]
+    rooms = sorted({path.parent for path in pool})
+    counted = {f"{room.parent.name}/{room.name}": [room.stat().st_mtime_ns, 1, 1] for room in rooms[1:]}
+    note.write_text(json.dumps(counted))
+    progress = Progress()
+    with ThreadPoolExecutor(1) as threads:
+        found = await verify(Reader(layout, threads), Pacer(None, Watch()), progress)
+    alone = sum(path.stat().st_size for path in pool if path.parent == rooms[0])
+    assert progress.bytes_total == alone + len(rooms) - 1
+    assert (found.files, found.bytes) == (len(pool), sum(path.stat().st_size for path in pool))
