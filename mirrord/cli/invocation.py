@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, Self
 
@@ -20,6 +20,7 @@ P = ParamSpec("P")
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 GLOBAL = "Global options"
+_ENCODER = json.JSONEncoder(indent=2)
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The config to read.", rich_help_panel=GLOBAL)
 ]
@@ -68,8 +69,12 @@ class Invocation(Struct, frozen=True):
 
     def print_json(self, command: str, document: Mapping[str, object]) -> None:
         """Print the one JSON document of ``command`` on standard output."""
-        json.dump({"schema": f"mirrord.{command}/1", **document}, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        between = "{"
+        for key, value in {"schema": f"mirrord.{command}/1", **document}.items():
+            sys.stdout.write(f"{between}\n  {json.dumps(key)}: ")
+            sys.stdout.writelines(_indented(value))
+            between = ","
+        sys.stdout.write("\n}\n")
 
     def answer(self, command: str, document: Mapping[str, object], words: str) -> None:
         """Print what ``command`` came to: its document, or a line of ``words`` for people."""
@@ -77,6 +82,30 @@ class Invocation(Struct, frozen=True):
             self.print_json(command, document)
         else:
             sys.stdout.write(f"{words}\n")
+
+
+def _indented(value: object) -> Iterator[str]:
+    """The text of one value of a document; many things that are made one after the other are never there at once."""
+    if isinstance(value, Collection) and not isinstance(value, str | list | tuple | dict):
+        yield from _indented_each(value)
+    else:
+        yield from (piece.replace("\n", "\n  ") for piece in _ENCODER.iterencode(value))
+
+
+def _indented_each(values: Collection[object]) -> Iterator[str]:
+    between = "["
+    for value in values:
+        yield f"{between}\n    {_indented_by_lines(value)}"
+        between = ","
+    yield "\n  ]" if values else "[]"
+
+
+def _indented_by_lines(value: object) -> str:
+    """One of many: what json does itself for an indented object leaves garbage behind that is collected later."""
+    if not isinstance(value, Mapping) or not value or any(isinstance(each, list | dict) for each in value.values()):
+        return _ENCODER.encode(value).replace("\n", "\n    ")
+    lines = (f"      {json.dumps(key)}: {json.dumps(each)}" for key, each in value.items())
+    return "{\n" + ",\n".join(lines) + "\n    }"
 
 
 def globals_(  # the signature is what typer reads: each option once, here

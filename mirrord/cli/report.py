@@ -1,5 +1,6 @@
 """A run's report for people: a line for each image that changed or failed, then one line for the whole."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -24,15 +25,20 @@ _ORDER = (
 
 def print_report(report: Mapping[str, Any], out: TextIO, verbosity: int) -> None:
     """Write a report's document: unchanged images only with -v, nothing but what went wrong with -q."""
+    counts: Counter[str] = Counter()
+    shown: dict[str, list[str]] = {}
+    for image in report["images"]:
+        counts[image["status"]] += 1
+        if counts[image["status"]] <= _SHOWN:
+            shown.setdefault(image["status"], []).append(_line(image) + "\n")
     for status in _ORDER:
-        of_status = [image for image in report["images"] if image["status"] == status]
         if status is Status.UNCHANGED and verbosity < 1:
             continue
         if verbosity < 0 and status is not Status.FAILED:
             continue
-        out.writelines(_line(image) + "\n" for image in of_status[:_SHOWN])
-        if len(of_status) > _SHOWN:
-            out.write(f"{status:<10} … and {len(of_status) - _SHOWN} more\n")
+        out.writelines(shown.get(status, ()))
+        if counts[status] > _SHOWN:
+            out.write(f"{status:<10} … and {counts[status] - _SHOWN} more\n")
     if (problem := report["problem"]) is not None:
         out.write(f"{problem['owner']}: what is complete could not be published: {problem['error']}\n")
     if report["held"]:

@@ -46,8 +46,10 @@ def sync(
     from mirrord.cli.progress import run_bar
     from mirrord.cli.report import print_report
     from mirrord.cli.running import Mirror, carry_out, typed
+    from mirrord.service.allocator import settle_allocator
     from mirrord.service.operations.sync import Sync
 
+    settle_allocator(arenas=1)
     mirror = Mirror.of(invocation)
     wish = Sync(
         words=typed(),

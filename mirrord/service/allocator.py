@@ -15,10 +15,10 @@ _ARENAS, _LARGE = 2, 1 << 20
 """Python's threads allocate one at a time; a buffer of 1 MiB goes back to the kernel when it is freed."""
 
 
-def settle_allocator() -> None:
+def settle_allocator(arenas: int = _ARENAS) -> None:
     """Before there are threads. Does nothing with another C library, or where the environment says how it is to be."""
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is None or any(name.startswith("MALLOC_") for name in os.environ):
         return
-    set_option(_ARENA_MAX, _ARENAS)
+    set_option(_ARENA_MAX, arenas)
     set_option(_MMAP_THRESHOLD, _LARGE)

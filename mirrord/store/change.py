@@ -1,6 +1,8 @@
 """What a run wants changed in one repository, and the record that results: pure, so that a publication can rebase."""
 
-from collections.abc import Callable, Mapping
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -11,6 +13,9 @@ from mirrord.oci.reference import Repository, is_follower
 from mirrord.store.record import Held, Record
 
 _NAMED = 10
+_QUICK = 1
+"""How hard zlib tries: what it finds soon is that records repeat themselves; a digest has nothing to be found."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _Entries = tuple[Mapping[str, Any], ...]
 
 
@@ -60,6 +65,55 @@ class Change(Struct, frozen=True):
     def is_empty(self) -> bool:
         """Whether it asks for nothing."""
         return not (self.tags or self.dropped_tags or self.digests or self.dropped_digests or self.referrers)
+
+    def opened(self) -> "Change":
+        """Itself."""
+        return self
+
+    def packed(self) -> "PackedChange":
+        """The same, small, for as long as nobody needs it: a tag takes some 80 bytes instead of 500."""
+        compressor = zlib.compressobj(_QUICK)
+        lines = [compressor.compress(f"{_encode(row)}\n".encode()) for row in self._rows()]
+        content = b"".join([*lines, compressor.flush()])
+        return PackedChange(self.name, self.upstream, content, self.dropped_tags, self.dropped_digests)
+
+    def _rows(self) -> Iterator[tuple[str, str, object]]:
+        """What it adds, one thing after the other: the documents of all are never there at once."""
+        yield from (("tag", tag, held.document()) for tag, held in self.tags.items())
+        yield from (("digest", str(digest), held.document()) for digest, held in self.digests.items())
+        yield from (("referrers", str(subject), list(listed)) for subject, listed in self.referrers.items())
+
+
+class PackedChange(Struct, frozen=True):
+    """A change that is not empty, kept small."""
+
+    name: str
+    upstream: Repository
+    content: bytes
+    """What it adds: compressed lines of JSON."""
+    dropped_tags: frozenset[str]
+    dropped_digests: frozenset[Digest]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it asks for nothing."""
+        return False
+
+    def opened(self) -> Change:
+        """The change."""
+        tags: dict[str, Held] = {}
+        digests: dict[Digest, Held] = {}
+        referrers: dict[Digest, _Entries] = {}
+        for line in zlib.decompress(self.content).splitlines():
+            what, name, entry = json.loads(line)
+            match what:
+                case "tag":
+                    tags[name] = Held.read(entry)
+                case "digest":
+                    digests[Digest.parse(name)] = Held.read(entry)
+                case _:
+                    referrers[Digest.parse(name)] = tuple(entry)
+        return Change(self.name, self.upstream, tags, self.dropped_tags, digests, self.dropped_digests, referrers)
 
 
 def rebased(current: Record | None, change: Change) -> Record | None:

@@ -100,7 +100,7 @@ def has_manifest(
 ) -> bool:
     """Whether a repository has the manifest of ``digest`` (of ``size`` bytes, where that is known)."""
     for kind in kinds:
-        found = file_size(layout.manifest(repository, digest, kind))
+        found = file_size(layout.manifest_text(repository, digest, kind))
         if found is not None:
             return found == size if size is not None else found > 0
     return False
@@ -119,7 +119,7 @@ def held_children(
     if digest in suspects:
         return None
     indexes = [kind for kind in _kinds(demand) if kind.is_index]
-    if not any(file_size(layout.manifest(repository, digest, kind)) for kind in indexes):
+    if not any(file_size(layout.manifest_text(repository, digest, kind)) for kind in indexes):
         return () if _has_image(layout, repository, demand) else None
     index = read_manifest(layout, repository, digest)
     if index is None or not index.offers(demand.choice):

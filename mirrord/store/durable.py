@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -112,10 +112,21 @@ def write_file(path: Path, content: bytes, *, mode: int = FILE_MODE, sync: bool 
 
 def replace_file(path: Path, content: bytes, *, mode: int) -> None:
     """Put ``content`` in place of ``path`` atomically and durably, whether or not it exists."""
+    replace_by_pieces(path, (content,), mode=mode)
+
+
+def replace_by_pieces(path: Path, pieces: Iterable[bytes], *, mode: int) -> None:
+    """The same with what ``pieces`` come to; whatever making one of them raises leaves ``path`` as it is."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     unlink(temporary, missing_ok=True)
     try:
-        write_file(temporary, content, mode=mode, sync=True)
+        descriptor = create_file(temporary, mode)
+        try:
+            for piece in pieces:
+                write_all(descriptor, piece, temporary)
+            sync_file(descriptor, temporary)
+        finally:
+            os.close(descriptor)
         rename(temporary, path)
     except HostError:
         with contextlib.suppress(HostError):  # a full disk: what there is of it must not stay

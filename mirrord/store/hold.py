@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mirrord.errors import HostError
 from mirrord.store import durable
-from mirrord.store.change import Change
+from mirrord.store.change import Change, PackedChange
 from mirrord.store.layout import Layout
 from mirrord.store.reading import parsing
 from mirrord.store.remembered import Identity, identity_of
@@ -42,7 +42,7 @@ class Hold(Struct, frozen=True):
         """Whether publications leave ``repository`` alone."""
         return self.snapshot is not None or repository in self.repositories
 
-    def divide(self, changes: Sequence[Change]) -> tuple[list[Change], tuple[str, ...]]:
+    def divide(self, changes: Sequence[Change | PackedChange]) -> tuple[list[Change | PackedChange], tuple[str, ...]]:
         """The changes that may be published, and the names of the repositories that are held."""
         free = [change for change in changes if not self.holds(change.name)]
         return free, tuple(change.name for change in changes if self.holds(change.name))

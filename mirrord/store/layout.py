@@ -106,6 +106,10 @@ class Layout(Struct, frozen=True):
         """A repository's link to a manifest; the extension carries the media type."""
         return self.root.joinpath("content", repository, "_manifests", f"{digest}.{kind}")
 
+    def manifest_text(self, repository: str, digest: Digest, kind: Kind) -> str:
+        """The same as a text: of a Path, Python keeps each part for as long as others are the same."""
+        return f"{self.content}/{repository}/_manifests/{digest}.{kind}"
+
 
 def flat_name(repository: str) -> str:
     """``quay.io/coreos/flannel`` as one path component: ``quay.io!coreos!flannel``."""

@@ -1,5 +1,7 @@
 """The public notes below ``status/``: what people and tools may read of the mirror, replaced atomically."""
 
+from collections.abc import Iterable
+
 from mirrord.store import durable
 from mirrord.store.layout import Layout
 from mirrord.store.reading import MAX_NOTE, read_file
@@ -16,3 +18,8 @@ def read_public(layout: Layout, name: str) -> bytes | None:
 def write_public(layout: Layout, name: str, content: bytes) -> None:
     """Replace one public note. Raises HostError."""
     durable.replace_file(layout.status / name, content, mode=durable.PUBLIC_MODE)
+
+
+def write_public_pieces(layout: Layout, name: str, pieces: Iterable[bytes]) -> None:
+    """The same, without ever having it whole. Raises HostError, also what making a piece raises of it."""
+    durable.replace_by_pieces(layout.status / name, pieces, mode=durable.PUBLIC_MODE)

@@ -6,6 +6,7 @@ The caller holds the publish mutex. Until the rename over ``current`` readers se
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,7 +14,7 @@ from mirrord.errors import HostError
 from mirrord.oci.reference import is_follower
 from mirrord.store import durable
 from mirrord.store.blocks import Blocks, read_blocks
-from mirrord.store.change import Brake, Change, rebased
+from mirrord.store.change import Brake, Change, PackedChange, rebased
 from mirrord.store.failures import host_errors
 from mirrord.store.generation import build_generation, read_record
 from mirrord.store.layout import Layout, flat_name, snapshot_sequence
@@ -43,6 +44,10 @@ class Publication(Struct, frozen=True):
     tags: int
 
 
+_TAGS_KEPT: Final = 500
+"""Tags of records, before and after, above which the next ones are read again when their turn to be built comes."""
+
+
 class _Next(Struct, frozen=True):
     """One repository's new record, None where it goes, and the generation it replaces."""
 
@@ -51,10 +56,65 @@ class _Next(Struct, frozen=True):
     previous: tuple[str, Record] | None
 
     @property
+    def tags(self) -> tuple[int, int]:
+        """How many tags it had, and will have."""
+        return len(self.previous[1].tags) if self.previous else 0, len(self.record.tags) if self.record else 0
+
+    @property
     def dropped(self) -> frozenset[str]:
         """Tags it loses."""
         before = self.previous[1].tags.keys() if self.previous else frozenset[str]()
         return frozenset(before - (self.record.tags.keys() if self.record else set()))
+
+
+class _Coming(Struct, frozen=True):
+    """One repository that becomes another: what is known of it while the records of others are in memory."""
+
+    change: Change | PackedChange
+    goes: bool
+    tags: tuple[int, int]
+    """Before, and after."""
+    dropped: frozenset[str]
+    kept: _Next | None
+    """All of it, where that is little."""
+
+
+class _Base(Struct, frozen=True):
+    """What a publication goes on from."""
+
+    layout: Layout
+    generations: Mapping[str, str]
+    blocks: Blocks
+
+    def next(self, change: Change | PackedChange) -> _Next | None:
+        """What ``change`` makes of its repository, without what is blocked; None where it changes nothing."""
+        identity = self.generations.get(change.name)
+        current = None if identity is None else read_record(self.layout, change.name, identity)
+        record = self.blocks.leave(rebased(current, change.opened()))
+        if record == current:
+            return None
+        return _Next(change.name, record, None if identity is None or current is None else (identity, current))
+
+    def coming(self, changes: Sequence[Change | PackedChange]) -> list[_Coming]:
+        """The repositories that become others; of few tags all is kept, of more only the counts."""
+        found: list[_Coming] = []
+        in_memory = 0
+        for change in changes:
+            if (each := self.next(change)) is None:
+                continue
+            in_memory += sum(each.tags)
+            kept = each if in_memory <= _TAGS_KEPT else None
+            found.append(_Coming(change, each.record is None, each.tags, each.dropped, kept))
+        return found
+
+    def build(self, coming: Sequence[_Coming], sequence: int) -> dict[str, str]:
+        """Build the generation of each that stays, and give their ids."""
+        built: dict[str, str] = {}
+        for each in coming:
+            made = None if each.goes else each.kept or self.next(each.change)
+            if made is not None and made.record is not None:
+                built[made.name] = build_generation(self.layout, made.record, sequence, made.previous)
+        return built
 
 
 def served_snapshot(layout: Layout) -> Snapshot | None:
@@ -64,30 +124,28 @@ def served_snapshot(layout: Layout) -> Snapshot | None:
 
 
 def publish(
-    layout: Layout, changes: Sequence[Change], turn: Turn, reason: Reason, brake: Brake | None = None
+    layout: Layout, changes: Sequence[Change | PackedChange], turn: Turn, reason: Reason, brake: Brake | None = None
 ) -> Publication | None:
     """Publish ``changes`` as the snapshot of that ``turn``; None where they change nothing that is served.
 
     Raises BrakeError where ``brake`` stops it, and HostError; then nothing happened, but for an UndurableError.
     """
-    serving, blocks = served_snapshot(layout), read_blocks(layout)
+    serving = served_snapshot(layout)
     generations = serving.generations if serving else {}
-    nexts = [found for change in changes if (found := _next(layout, generations, change, blocks)) is not None]
-    if not nexts:
+    base = _Base(layout, generations, read_blocks(layout))
+    coming = base.coming(changes)
+    if not coming:
         return None
     if brake is not None:
-        brake.check({each.name: each.dropped for each in nexts}, lambda: _images_held(layout, generations))
-    removed = tuple(each.name for each in nexts if each.record is None)
+        dropped = {each.change.name: each.dropped for each in coming}
+        brake.check(dropped, lambda: _images_held(layout, generations))
+    removed = tuple(each.change.name for each in coming if each.goes)
     kept = {name: identity for name, identity in generations.items() if name not in removed}
     _clear_unpublished(layout)
-    with _discarding(layout, [each.name for each in nexts], turn.number), durable.Barrier(layout.root) as barrier:
-        built = {
-            each.name: build_generation(layout, each.record, turn.number, each.previous)
-            for each in nexts
-            if each.record is not None
-        }
-        gained = sum(len(each.record.tags) for each in nexts if each.record is not None)
-        lost = sum(len(each.previous[1].tags) for each in nexts if each.previous is not None)
+    names = [each.change.name for each in coming]
+    with _discarding(layout, names, turn.number), durable.Barrier(layout.root) as barrier:
+        built = base.build(coming, turn.number)
+        lost, gained = (sum(each.tags[which] for each in coming) for which in (0, 1))
         tags = (serving.tags if serving else 0) + gained - lost
         snapshot = _snapshot(turn, reason, serving, kept | built, tags)
         build_snapshot(layout, snapshot, generations)
@@ -177,13 +235,3 @@ def _may_be_served(layout: Layout, sequence: int) -> bool:
         return False
     except OSError:
         return True
-
-
-def _next(layout: Layout, serving: Mapping[str, str], change: Change, blocks: Blocks) -> _Next | None:
-    """What ``change`` makes of its repository, without what is blocked; None where it changes nothing."""
-    identity = serving.get(change.name)
-    current = None if identity is None else read_record(layout, change.name, identity)
-    record = blocks.leave(rebased(current, change))
-    if record == current:
-        return None
-    return _Next(change.name, record, None if identity is None or current is None else (identity, current))

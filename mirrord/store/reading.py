@@ -121,14 +121,14 @@ def read_beneath(directory: int, name: str, limit: int) -> bytes:
         os.close(descriptor)
 
 
-def file_size(path: Path) -> int | None:
+def file_size(path: str | Path) -> int | None:
     """Bytes of the regular file ``path``; None where there is none: no link, FIFO or directory in its place counts."""
     try:
         found = os.lstat(path)
     except OSError as error:
         if error.errno in ABSENT:
             return None
-        raise _refusal(path, error) from error
+        raise _refusal(Path(path), error) from error
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 

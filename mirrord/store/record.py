@@ -4,10 +4,11 @@ Nothing here changes from run to run while the content stays (no "last checked")
 makes the same record, and so publishes nothing.
 """
 
+import io
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Literal, Self
@@ -20,6 +21,7 @@ from mirrord.oci.manifest import Kind
 from mirrord.oci.reference import Repository, is_local_name, is_tag
 
 SCHEMA = "mirrord.record/1"
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+ -]*")
 """What platforms and times are made of."""
 
@@ -88,15 +90,17 @@ class Record(Struct, frozen=True):
 
     def encode(self) -> bytes:
         """The bytes of record.json: keys sorted, so that equal records are equal bytes."""
-        document = {
-            "schema": SCHEMA,
-            "name": self.name,
-            "upstream": {"host": self.upstream.host, "path": self.upstream.path},
-            "tags": {tag: held.document() for tag, held in self.tags.items()},
-            "digests": {str(digest): held.document() for digest, held in self.digests.items()},
-            "referrers": {str(subject): list(listed) for subject, listed in self.referrers.items()},
-        }
-        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        upstream = {"host": self.upstream.host, "path": self.upstream.path}
+        digests = {str(digest): held for digest, held in self.digests.items()}
+        referrers = {str(subject): list(listed) for subject, listed in self.referrers.items()}
+        content = io.BytesIO()  # written entry by entry: the documents of all tags are never there at once
+        content.write(b'{"digests":')
+        content.writelines(_entries_of(digests))
+        content.write(f',"name":{_encode(self.name)},"referrers":{_encode(referrers)}'.encode())
+        content.write(f',"schema":{_encode(SCHEMA)},"tags":'.encode())
+        content.writelines(_entries_of(self.tags))
+        content.write(f',"upstream":{_encode(upstream)}}}'.encode())
+        return content.getvalue()
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
@@ -178,6 +182,15 @@ def _written(content: bytes) -> _Written | None:
         return None
     is_whole = all(type(held.size) is int for every in (found.tags, found.digests) for held in every.values())
     return found if is_whole else None
+
+
+def _entries_of(every: Mapping[str, Held]) -> Iterator[bytes]:
+    """A JSON object of what is held, in pieces."""
+    between = "{"
+    for name in sorted(every):
+        yield f"{between}{_encode(name)}:{_encode(every[name].document())}".encode()
+        between = ","
+    yield b"}" if every else b"{}"
 
 
 def _of_grammar(is_name: Callable[[str], bool], text: str) -> str:

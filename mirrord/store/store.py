@@ -18,7 +18,7 @@ from mirrord.oci.manifest import Descriptor, Manifest
 from mirrord.store import content, pool, publish, rollback, sweep
 from mirrord.store.batches import Batches
 from mirrord.store.blocks import Block
-from mirrord.store.change import Brake, Change
+from mirrord.store.change import Brake, Change, PackedChange
 from mirrord.store.collect import Clock, Collected, Collector
 from mirrord.store.hold import Hold, read_hold
 from mirrord.store.partial import Partial
@@ -165,7 +165,9 @@ class Store(Reader):
         async with self._telling:
             return await self.run(call)
 
-    async def publish(self, changes: Sequence[Change], reason: Reason, brake: Brake | None = None) -> Published:
+    async def publish(
+        self, changes: Sequence[Change | PackedChange], reason: Reason, brake: Brake | None = None
+    ) -> Published:
         """Publish changes on top of what is served now, but for what a rollback holds. Raises BrakeError, HostError."""
         async with self._publishing:
             hold = await self.run(lambda: read_hold(self.layout))

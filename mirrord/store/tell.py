@@ -29,7 +29,7 @@ from mirrord.store.seen import Seen
 from mirrord.store.snapshot import Snapshot, served_name, snapshot_names
 from mirrord.store.store import Store
 from mirrord.store.tell_repository import SCHEMA as REPOSITORY_SCHEMA
-from mirrord.store.tell_repository import Past, Stage, image_count, named_bytes, past_after, repository_document
+from mirrord.store.tell_repository import Past, Stage, image_count, named_bytes, past_after, repository_content
 from mirrord.store.tell_snapshots import SCHEMA, TOLD, Entry, disk_document, snapshot_entry, snapshots_document
 from mirrord.store.usage import count_pool
 
@@ -149,12 +149,12 @@ class _Teller(Struct):
         identity = self.served.generations[name]
         record = read_record(self.layout, name, identity)
         past = self._past(name, known, record)
-        document = repository_document(self.seen, record, identity, self.served.name, past)
+        content = repository_content(self.seen, record, identity, self.served.name, past)
         path = self._note(name)
         durable.make_directories(path.parent, self.layout.status)
         temporary = path.with_name(f".{path.name}")
         durable.unlink(temporary, missing_ok=True)
-        durable.write_file(temporary, _encoded(document), mode=durable.PUBLIC_MODE)
+        durable.write_file(temporary, content, mode=durable.PUBLIC_MODE)
         changed = self.served.published.isoformat(timespec="seconds")
         told = {"generation": identity, "tags": image_count(record), "bytes": named_bytes(record), "changed": changed}
         return told, (temporary, path)

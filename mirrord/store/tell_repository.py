@@ -1,7 +1,9 @@
 """What is told of one repository: each tag with its digest, platforms, sizes, what is attached to it, and its past."""
 
+import io
+import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -29,6 +31,8 @@ _WORDS: Final = {
     "sbom": ("spdx", "cyclonedx", "syft", "sbom"),
     "attestation": ("in-toto", "attest", "slsa", "provenance", ".att"),
 }
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Past = Mapping[str, Sequence[Mapping[str, Any]]]
 """By tag, its moments, newest first: the snapshot, when it was published, and the digest (null: not served)."""
@@ -61,21 +65,37 @@ def past_after(before: Past, stages: Sequence[Stage]) -> Past:
     return past
 
 
-def repository_document(seen: Seen, record: Record, generation: str, snapshot: str, past: Past) -> dict[str, Any]:
-    """All that is told of a repository. Looks at its manifests; one that can't be read leaves its sizes untold."""
+def repository_content(seen: Seen, record: Record, generation: str, snapshot: str, past: Past) -> bytes:
+    """All that is told of a repository, as JSON; written tag by tag: what is told of all is never there at once.
+
+    Looks at its manifests; one that can't be read leaves its sizes untold.
+    """
     images = {tag: held for tag, held in record.tags.items() if not is_follower(tag)}
     alone = _alone(seen, record.name, images.values()) if len(images) <= WEIGHED else {}
     attached = _attached(record)
-    return {
+    head = {
         "schema": SCHEMA,
         "name": record.name,
         "upstream": str(record.upstream),
         "generation": generation,
         "snapshot": snapshot,
-        "tags": {tag: _told(held, alone, attached) for tag, held in sorted(images.items())},
-        "digests": [_told(held, alone, attached) for _, held in sorted(record.digests.items(), key=_by_name)],
-        "history": {tag: list(moments) for tag, moments in sorted(past.items())},
     }
+    digests = [_told(held, alone, attached) for _, held in sorted(record.digests.items(), key=_by_name)]
+    content = io.BytesIO()
+    content.write(f'{_encode(head)[:-1]},"tags":{{'.encode())
+    content.writelines(_entries((tag, _told(images[tag], alone, attached)) for tag in sorted(images)))
+    content.write(f'}},"digests":{_encode(digests)},"history":{{'.encode())
+    content.writelines(_entries((tag, list(past[tag])) for tag in sorted(past)))
+    content.write(b"}}")
+    return content.getvalue()
+
+
+def _entries(named: Iterable[tuple[str, object]]) -> Iterator[bytes]:
+    """What stands in a JSON object, piece by piece."""
+    between = ""
+    for name, value in named:
+        yield f"{between}{_encode(name)}:{_encode(value)}".encode()
+        between = ","
 
 
 def named_bytes(record: Record) -> int:

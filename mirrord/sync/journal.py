@@ -18,16 +18,26 @@ from mirrord.config.model import Config
 from mirrord.errors import HostError
 from mirrord.events import get_logger
 from mirrord.store.layout import Layout
-from mirrord.store.public import read_public, write_public
+from mirrord.store.public import read_public, write_public, write_public_pieces
 from mirrord.store.reading import parsing
 from mirrord.store.snapshot import served_name
 from mirrord.store.store import Store
 from mirrord.store.tell import tell_published
 from mirrord.sync.decide import RepositoryPlan
+from mirrord.sync.merge import merged, status_after
 from mirrord.sync.notes import load_abilities
 from mirrord.sync.outcome import Report
-from mirrord.sync.status import MirrorStatus, UpstreamStatus, Wanted, run_line, with_line
+from mirrord.sync.status import (
+    MirrorStatus,
+    UpstreamStatus,
+    Wanted,
+    encoded_image,
+    encoded_pieces,
+    run_line,
+    with_line,
+)
 from mirrord.sync.status_file import STATUS, StatusFile
+from mirrord.sync.status_stream import StatusStream, open_status
 
 RUNS = "runs.jsonl"
 _DEFAULT_STALE = 172_800.0
@@ -65,6 +75,12 @@ async def write_down(store: Store, config: Config, report: Report, known: Known 
     return told
 
 
+async def write_down_once(store: Store, config: Config, report: Report) -> None:
+    """The same for a run after which this process ends: nothing of the status is kept, nor ever in memory whole."""
+    await store.run(lambda: _merge_by_pieces(store.layout, config, report, store.now()))
+    await tell_published(store)
+
+
 async def tell(store: Store, config: Config, known: Known) -> None:
     """Say in the status what is known now, without a run. A failure is told in the log."""
     await store.run(lambda: _merge(store.layout, config, None, known, store.now()))
@@ -74,7 +90,7 @@ def _merge(layout: Layout, config: Config, report: Report | None, known: Known |
     """Read, merge and write in one go: of two runs that end together, none may lose what the other wrote."""
     with _MERGING:
         before = _status(layout)
-        after = before if report is None else before.after(report, _wanted(report.plans), now)
+        after = before if report is None else status_after(before, report, _wanted(report.plans), now)
         after = replace(after, upstreams=_upstreams(layout, config))
         try:
             _write_status(layout, config, after, known, now)
@@ -83,6 +99,28 @@ def _merge(layout: Layout, config: Config, report: Report | None, known: Known |
         except HostError as error:
             _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
         return Told(before, after)
+
+
+def _merge_by_pieces(layout: Layout, config: Config, report: Report, now: datetime) -> None:
+    with _MERGING:
+        try:
+            try:
+                with open_status(layout) as before:
+                    _write_by_pieces(layout, config, report, now, before)
+            except HostError:  # it is none of ours, or out of order: as far as it can be read at all, then
+                status = _status(layout)
+                before = StatusStream(status.groups, iter(sorted(status.images.items())))
+                _write_by_pieces(layout, config, report, now, before)
+            _add_run(layout, report, now)
+        except HostError as error:
+            _log.warning("status.not_saved", owner=str(error.owner), error=str(error))
+
+
+def _write_by_pieces(layout: Layout, config: Config, report: Report, now: datetime, before: StatusStream) -> None:
+    known = Known(before.groups, None)
+    head = _about(layout, config, known, now) | _beside(config, known, _upstreams(layout, config))
+    after = merged(before.images, report, _wanted(report.plans), now)
+    write_public_pieces(layout, STATUS, encoded_pieces(head, ((name, encoded_image(image)) for name, image in after)))
 
 
 def _upstreams(layout: Layout, config: Config) -> dict[str, UpstreamStatus]:
@@ -94,9 +132,17 @@ def _upstreams(layout: Layout, config: Config) -> dict[str, UpstreamStatus]:
 
 def _write_status(layout: Layout, config: Config, status: MirrorStatus, known: Known | None, now: datetime) -> None:
     known = known or Known(status.groups, None)
+    beside = _beside(config, known, status.upstreams)
+    _FILE.write(layout, status, beside["groups"], _about(layout, config, known, now) | beside)
+
+
+def _beside(
+    config: Config, known: Known, upstreams: Mapping[str, UpstreamStatus]
+) -> dict[str, Mapping[str, Mapping[str, object]]]:
+    """What stands of groups and upstreams beside the images."""
     groups = {group.name: _group(group) | dict(known.groups.get(group.name, {})) for group in groups_of(config)}
-    upstreams = {host: each.document() for host, each in sorted(status.upstreams.items())}
-    _FILE.write(layout, status, groups, _about(layout, config, known, now) | {"upstreams": upstreams})
+    told = {host: each.document() for host, each in sorted(upstreams.items())}
+    return {"upstreams": told, "groups": groups}
 
 
 def _add_run(layout: Layout, report: Report, now: datetime) -> None:

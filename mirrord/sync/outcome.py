@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
@@ -14,11 +14,13 @@ from mirrord.oci.digest import Digest
 from mirrord.registry.pulls import Pulls
 from mirrord.sync.decide import RepositoryPlan
 
+if TYPE_CHECKING:
+    from mirrord.sync.outcomes import Outcomes
+
 _END_OF_NAME = re.compile("[:@ ]")
 """What follows a repository in the name of an image: a tag, a digest, or the place of an entry."""
 
 
-@lru_cache(8192)
 def repository_in(name: str) -> str:
     """The repository in the name of an image, as the mirror names both."""
     return _END_OF_NAME.split(name, maxsplit=1)[0]
@@ -107,7 +109,7 @@ class Report(Struct, frozen=True):
     """A whole run."""
 
     run_id: str
-    outcomes: tuple[Outcome, ...]
+    outcomes: "Outcomes"
     snapshots: tuple[str, ...]
     """What it published, in order; empty where nothing changed."""
     seconds: float
@@ -129,12 +131,12 @@ class Report(Struct, frozen=True):
     @property
     def counts(self) -> Counter[Status]:
         """Images by what became of them."""
-        return Counter(outcome.status for outcome in self.outcomes)
+        return self.outcomes.counts
 
     @property
     def owners(self) -> Mapping[str, int]:
         """Failed and deferred images by whose move it is."""
-        found = Counter(str(outcome.error.owner) for outcome in self.outcomes if outcome.error is not None)
+        found = Counter(str(outcome.error.owner) for outcome in self.outcomes.open if outcome.error is not None)
         return dict(sorted(found.items()))
 
     @property
@@ -148,7 +150,7 @@ class Report(Struct, frozen=True):
         return self.problem is not None or self.counts[Status.FAILED] > 0
 
     def _errors(self) -> Sequence[MirrordError | None]:
-        return [self.problem, *(outcome.error for outcome in self.outcomes)]
+        return [self.problem, *(outcome.error for outcome in self.outcomes.open)]
 
     def document(self) -> dict[str, object]:
         """As `--json` prints it."""
@@ -166,5 +168,21 @@ class Report(Struct, frozen=True):
             "held": self.held or None,
             "withheld": {group: outcome.name for group, outcome in self.withheld.items()},
             "problem": None if self.problem is None else {"owner": str(self.problem.owner), "error": str(self.problem)},
-            "images": [outcome.document() for outcome in self.outcomes],
+            "images": ImageDocuments(self.outcomes),
         }
+
+
+class ImageDocuments(Collection[Mapping[str, object]]):
+    """What became of each image, as `--json` prints it: each made when its turn comes."""
+
+    def __init__(self, outcomes: Collection[Outcome]) -> None:
+        self._outcomes = outcomes
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def __iter__(self) -> Iterator[Mapping[str, object]]:
+        return (outcome.document() for outcome in self._outcomes)
+
+    def __contains__(self, document: object) -> bool:
+        return any(document == each for each in self)

@@ -10,6 +10,7 @@ from mirrord.store.record import Held
 from mirrord.sync.artifacts import digests_in
 from mirrord.sync.bring import Bringing
 from mirrord.sync.decide import orphaned_followers, retained
+from mirrord.sync.lanes import Place
 from mirrord.sync.outcome import Outcome, Status
 from mirrord.sync.resolve import Resolved, is_overdue
 from mirrord.sync.tell import day
@@ -19,8 +20,9 @@ from mirrord.sync.tools import Tools
 class RepositoryRun:
     """Completes the images of one repository; `ready` is what may be published of it at any moment."""
 
-    def __init__(self, tools: Tools, found: Resolved) -> None:
+    def __init__(self, tools: Tools, found: Resolved, place: Place) -> None:
         self._tools = tools
+        self._place = place
         self._found = found
         self.name = found.plan.name
         self._bringing = Bringing(tools, found)
@@ -34,13 +36,14 @@ class RepositoryRun:
         decision = self._found.decision
         images: list[tuple[str | Digest, Image]] = [*decision.tags.items(), *decision.digests.items()]
         self._tools.progress.images_found += len(images)
+        self._place.has(len(images))
         for image, error in decision.problems:
             self._conclude(Outcome.of_error(f"{self.name} ({image.where})", error))
         for tag in decision.gone:
             self._conclude(self._kept(tag, f"{self._found.upstream}'s list no longer has it"))
         async with asyncio.TaskGroup() as tasks:
             for key, image in images:
-                await self._tools.slots.acquire()
+                await self._place.begin()
                 tasks.create_task(self._image(key, image))
         self._drop()
         self._remember()
@@ -55,7 +58,7 @@ class RepositoryRun:
         try:
             outcome = await self._attempt(name, key, image)
         finally:
-            self._tools.slots.release()
+            self._place.end()
             del progress.working_on[name]
             progress.images_done += 1
         if outcome is not None:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -22,9 +23,11 @@ from mirrord.store.store import Store
 from mirrord.sync.catalog import expand
 from mirrord.sync.decide import RepositoryPlan
 from mirrord.sync.foresee import foresee
+from mirrord.sync.lanes import Lane, Place
 from mirrord.sync.memory import Memory
 from mirrord.sync.notes import Notes, load_abilities, save_abilities
 from mirrord.sync.outcome import Outcome, Progress, Report
+from mirrord.sync.outcomes import Outcomes, pack
 from mirrord.sync.publisher import Publisher, Together
 from mirrord.sync.repository import RepositoryRun
 from mirrord.sync.resolve import resolve
@@ -35,8 +38,6 @@ _log = get_logger()
 
 _IMAGES_PER_REQUEST = 2
 """Images in work for each request allowed at once: some wait for the disk while others ask."""
-_REPOSITORIES = 64
-"""Repositories in work at once."""
 
 
 class Order(Struct, frozen=True):
@@ -81,24 +82,24 @@ async def run_sync(
                 await store.run(lambda: Notes.load(store.layout)),
                 await store.run(lambda: Memory.load(store.layout, config)),
                 await store.run(lambda: read_blocks(store.layout)),
-                asyncio.Semaphore(config.limits.concurrency * _IMAGES_PER_REQUEST),
             )
+            lanes: Mapping[str, Lane] = defaultdict(lambda: Lane(config.limits.concurrency * _IMAGES_PER_REQUEST))
             async with _ticking(publisher, config.publish_every), contextlib.AsyncExitStack() as locks:
                 expansion = await expand(plans, registries, store, config)
                 publisher.together = Together(groups_of(config), expansion.plans, expansion.failed)
-                outcomes = [outcome for _, outcome in expansion.failed]
-                for outcome in outcomes:
+                outcomes = Outcomes.of(outcome for _, outcome in expansion.failed)
+                for _, outcome in expansion.failed:
                     tools.teller.tell(outcome)
-                outcomes += await _work_on_all(tools, expansion.plans, publisher, locks)
+                await _work_on_all(tools, _by_host(expansion.plans, lanes), publisher, locks, outcomes)
                 tools.teller.tell_rest()
                 problem = await _finish(publisher, tools)
             requests, pulls = registries.counters.requests, registries.pulls
         await _keep(abilities, store)
-        is_whole = order.is_whole and not any(outcome.error for outcome in outcomes)
+        is_whole = order.is_whole and not any(outcomes.open)
         await _tidy(tools, only_expired=not is_whole)
         report = Report(
             run_id,
-            tuple(sorted(outcomes, key=lambda outcome: outcome.name)),
+            outcomes,
             tuple(publisher.snapshots),
             time.monotonic() - begun,
             requests,
@@ -117,24 +118,22 @@ async def run_sync(
 async def dry_run(config: Config, plans: Sequence[RepositoryPlan], reader: Reader, progress: Progress) -> Report:
     """Say what `run_sync` would do, by asking the upstreams and changing nothing."""
     begun = time.monotonic()
-    outcomes: list[Outcome] = []
     slots = asyncio.Semaphore(config.limits.concurrency)
     async with Registries(config.registries, config.limits) as registries:
         memory = await reader.run(lambda: Memory.load(reader.layout, config))
         expansion = await expand(plans, registries, reader, config)
-        outcomes += [outcome for _, outcome in expansion.failed]
+        outcomes = Outcomes.of(outcome for _, outcome in expansion.failed)
 
         async def look(plan: RepositoryPlan) -> None:
             async with slots:
-                outcomes.extend(await foresee(plan, registries, reader, memory))
+                outcomes.take(pack(await foresee(plan, registries, reader, memory)))
                 progress.images_done += 1
 
         async with asyncio.TaskGroup() as tasks:
             for plan in expansion.plans:
                 tasks.create_task(look(plan))
         requests = registries.counters.requests
-    ordered = tuple(sorted(outcomes, key=lambda outcome: outcome.name))
-    return Report("", ordered, (), time.monotonic() - begun, requests, progress, dry=True)
+    return Report("", outcomes, (), time.monotonic() - begun, requests, progress, dry=True)
 
 
 @contextlib.asynccontextmanager
@@ -147,43 +146,56 @@ async def _ticking(publisher: Publisher, seconds: float) -> AsyncIterator[None]:
         await asyncio.wait([ticker])
 
 
+def _by_host(plans: Sequence[RepositoryPlan], lanes: Mapping[str, Lane]) -> Mapping[Lane, Sequence[RepositoryPlan]]:
+    """Each lane's repositories; of those that left the config none is asked of any host."""
+    found: dict[Lane, list[RepositoryPlan]] = {}
+    for plan in plans:
+        found.setdefault(lanes[plan.images[0].repository.host if plan.images else ""], []).append(plan)
+    return found
+
+
 async def _work_on_all(
-    tools: Tools, plans: Sequence[RepositoryPlan], publisher: Publisher, locks: contextlib.AsyncExitStack
-) -> list[Outcome]:
+    tools: Tools,
+    plans: Mapping[Lane, Sequence[RepositoryPlan]],
+    publisher: Publisher,
+    locks: contextlib.AsyncExitStack,
+    outcomes: Outcomes,
+) -> None:
     """Work on every repository; all locks are held from the first look until the run's last publication is over.
 
     They are taken in one order, so that runs about the same repositories wait for one another, and never both.
     """
-    outcomes: list[Outcome] = []
-    slots = asyncio.Semaphore(_REPOSITORIES)
-    for name in sorted(plan.name for plan in plans):
+    for name in sorted(plan.name for some in plans.values() for plan in some):
         await locks.enter_async_context(tools.store.repository_lock(name))
 
-    async def work(plan: RepositoryPlan) -> list[Outcome]:
+    async def work(plan: RepositoryPlan, place: Place) -> list[Outcome]:
         try:
             found = await resolve(plan, tools.registries, tools.store, tools.memory)
         except MirrordError as error:
             outcome = Outcome.of_error(plan.name, error)
             tools.teller.tell(outcome)
             return [outcome]
-        run = RepositoryRun(tools, found)
+        run = RepositoryRun(tools, found, place)
         publisher.ready.append(run.ready)
         await run.run()
+        await run.ready.pack(tools.store)
         return run.outcomes
 
-    async def work_in_turn(plan: RepositoryPlan) -> None:
+    async def work_in_turn(plan: RepositoryPlan, place: Place) -> None:
         try:
-            found = await work(plan)
+            found = await work(plan, place)
         finally:
-            slots.release()
-        outcomes.extend(found)
+            place.leave()
         publisher.together.done(plan, found)
+        outcomes.take(await tools.store.run(lambda: pack(found)))
+
+    async def work_on_one_host(lane: Lane, its: Sequence[RepositoryPlan], tasks: asyncio.TaskGroup) -> None:
+        for plan in its:
+            tasks.create_task(work_in_turn(plan, await lane.turn(plan)))
 
     async with asyncio.TaskGroup() as tasks:
-        for plan in plans:
-            await slots.acquire()
-            tasks.create_task(work_in_turn(plan))
-    return outcomes
+        for lane, its in plans.items():
+            tasks.create_task(work_on_one_host(lane, its, tasks))
 
 
 async def _finish(publisher: Publisher, tools: Tools) -> MirrordError | None:

@@ -1,9 +1,8 @@
-"""What people are told of every image and run: merged from the status before and a run's report. Pure.
+"""What people are told of every image and run, as values and as the documents that say it. Pure.
 
 The documents are public: they go to ``status/`` of the root, where nginx serves them.
 """
 
-import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,19 +10,16 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
-from mirrord.errors import DeferredError, MirrordError
 from mirrord.registry.pulls import Pulls
 from mirrord.sync.documents import ImageDocument, RunDocument, TroubleDocument, UpstreamDocument
-from mirrord.sync.outcome import Outcome, Report, Status, repository_in
+from mirrord.sync.outcome import Report
 
 SCHEMA = "mirrord.status/1"
 RUNS_KEPT = 1000
 """Lines of ``runs.jsonl``."""
-
-
-_NEW = frozenset({Status.ADDED, Status.UPDATED, Status.COMPLETED})
+_PIECE = 64 << 10
+"""Bytes that are written at once."""
 
 
 class Trouble(Struct, frozen=True):
@@ -104,8 +100,8 @@ class UpstreamStatus(Struct, frozen=True):
     @classmethod
     def of(cls, pulls: Pulls) -> Self:
         """What is told of them."""
-        resumes = None if pulls.resumes is None else _moment(pulls.resumes)
-        return cls(pulls.remaining, pulls.limit, pulls.window, _moment(pulls.at), resumes)
+        resumes = None if pulls.resumes is None else moment(pulls.resumes)
+        return cls(pulls.remaining, pulls.limit, pulls.window, moment(pulls.at), resumes)
 
     def is_over(self, now: datetime) -> bool:
         """Whether the window has passed since: all pulls are there again, whatever was left then."""
@@ -120,6 +116,11 @@ class UpstreamStatus(Struct, frozen=True):
             "seen": self.seen,
             "resumes": self.resumes,
         }
+
+
+def moment(seconds: float) -> str:
+    """A time since the epoch, as it stands in the status."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 class Wanted(Struct, frozen=True):
@@ -145,7 +146,7 @@ class MirrorStatus(Struct, frozen=True):
     @classmethod
     def decode(cls, content: bytes) -> Self:
         """Read ``status.json``. Raises KeyError, TypeError, ValueError."""
-        document = json.loads(content, object_hook=_image_or_other)
+        document = json.loads(content, object_hook=image_or_other)
         if document["schema"] != SCHEMA:
             raise ValueError(f"it is no {SCHEMA}")
         images = {
@@ -159,36 +160,23 @@ class MirrorStatus(Struct, frozen=True):
         """The bytes of ``status.json``, with what else is to stand in it."""
         return encoded(more, ((name, encoded_image(self.images[name])) for name in sorted(self.images)))
 
-    def after(self, report: Report, wanted: Wanted, now: datetime) -> Self:
-        """The status after a run that ended ``now``."""
-        images = dict(self.images)
-        when = now.astimezone(UTC).isoformat(timespec="seconds")
-        for name, outcome in _by_name(report):
-            if outcome.status is Status.REMOVED:
-                images.pop(name, None)
-                continue
-            repository, before = outcome.repository, images.get(name) or ImageStatus("", 0.0)
-            kept = {
-                "group": wanted.groups.get(repository, ""),
-                "stale_after": wanted.stale_after.get(repository, before.stale_after),
-                "state": str(outcome.status),
-                "checked": when,
-                "note": outcome.warning,
-            }
-            images[name] = _after(before, kept, outcome, report, now)
-        return replace(self, images=dict(_left(images, report, wanted, when, now)))
-
 
 def encoded(more: Mapping[str, object], images: Iterable[tuple[str, str]]) -> bytes:
     """The bytes of ``status.json`` from what else stands in it and the text of each image, sorted by their names."""
-    content = io.BytesIO()  # the texts of a large mirror are not in memory all at once, and then again joined
-    content.write(f'{_compact({"schema": SCHEMA, **more})[:-1]},"images":{{'.encode())
+    return b"".join(encoded_pieces(more, images))  # its pieces are there once more, and the texts all at once never
+
+
+def encoded_pieces(more: Mapping[str, object], images: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+    """The same, piece after piece."""
+    piece = bytearray(f'{_compact({"schema": SCHEMA, **more})[:-1]},"images":{{'.encode())
     between = ""
     for name, text in images:
-        content.write(f"{between}{json.dumps(name)}:{text}".encode())
+        piece += f"{between}{json.dumps(name)}:{text}".encode()
         between = ","
-    content.write(b"}}")
-    return content.getvalue()
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece + b"}}")
 
 
 def encoded_image(image: ImageStatus) -> str:
@@ -199,7 +187,7 @@ def encoded_image(image: ImageStatus) -> str:
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _image_or_other(document: dict[str, Any]) -> Any:  # noqa: ANN401 - what json takes for an object
+def image_or_other(document: dict[str, Any]) -> Any:  # noqa: ANN401 - what json takes for an object
     """An image as soon as its document is read: of a large mirror, all documents would be three times as large."""
     return ImageStatus.read(document) if document.keys() == _OF_IMAGE else document
 
@@ -210,63 +198,6 @@ _OF_IMAGE = ImageStatus("", 0.0).document().keys()
 def _once(value: Any) -> Any:  # noqa: ANN401 - as json gives it
     """A text that many images share, such as a time, once in memory."""
     return sys.intern(value) if isinstance(value, str) else value
-
-
-def _by_name(report: Report) -> Iterable[tuple[str, Outcome]]:
-    """Each image once: one that is asked for twice (by a rule and by a pin) counts with what went wrong."""
-    found: dict[str, Outcome] = {}
-    for outcome in report.outcomes:
-        before = found.get(outcome.name)
-        if before is None or before.error is None:
-            found[outcome.name] = outcome
-    return found.items()
-
-
-def _after(before: ImageStatus, kept: dict[str, Any], outcome: Outcome, report: Report, now: datetime) -> ImageStatus:
-    """An image after its outcome; ``kept`` is what is so whatever became of it."""
-    error = outcome.error
-    if outcome.status in _NEW:
-        error = error or report.problem  # complete, and not served
-        if (group := kept["group"]) in report.withheld:
-            why = f"complete, and not published: group {group} waits for {report.withheld[group].name}"
-            return replace(before, **{**kept, "note": why})
-    when = kept["checked"]
-    if error is not None:
-        return replace(before, **kept, trouble=_trouble(before.trouble, error, when, now))
-    is_waiting = outcome.status is Status.DEFERRED  # for its cooldown: what is served is what is wanted
-    digest = str(outcome.digest) if outcome.digest and not is_waiting else before.digest
-    if before.digest == digest:
-        return replace(before, **kept, succeeded=when, trouble=None)
-    return replace(before, **kept, digest=digest, succeeded=when, changed=when, trouble=None)
-
-
-def _trouble(before: Trouble | None, error: MirrordError, when: str, now: datetime) -> Trouble:
-    retry = None
-    if isinstance(error, DeferredError):
-        retry = _moment(now.timestamp() + error.seconds)
-    return Trouble(str(error.owner), str(error), before.since if before else when, retry)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _left(
-    images: Mapping[str, ImageStatus], report: Report, wanted: Wanted, when: str, now: datetime
-) -> Iterator[tuple[str, ImageStatus]]:
-    """Without what is gone; where a repository as a whole failed, its images are in the same trouble, and stay."""
-    named = {outcome.name for outcome in report.outcomes if outcome.status is not Status.REMOVED}
-    broken = {
-        outcome.repository: outcome.error
-        for outcome in report.outcomes
-        if outcome.error is not None and outcome.name.partition(" ")[0] == outcome.repository
-    }
-    for name, image in images.items():
-        repository = repository_in(name)
-        if name in named or repository not in wanted.whole:
-            yield name, image
-        elif repository in broken and name.partition(" ")[0] != repository:
-            yield name, replace(image, trouble=_trouble(image.trouble, broken[repository], when, now))
 
 
 def run_line(report: Report, group: str, begun: datetime, ended: datetime) -> RunDocument:

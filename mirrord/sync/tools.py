@@ -1,7 +1,5 @@
 """What every repository of a run works with."""
 
-import asyncio
-
 from msgspec import Struct, field
 
 from mirrord.errors import HostError
@@ -25,8 +23,6 @@ class Tools(Struct):
     notes: Notes
     memory: Memory
     blocks: Blocks
-    slots: asyncio.Semaphore
-    """Images in work at once."""
     teller: Teller = field(default_factory=Teller)
     host_error: HostError | None = None
     """The host's first failure in this run: no further image is begun."""

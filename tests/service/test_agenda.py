@@ -19,6 +19,7 @@ from mirrord.service.agenda import (
     settled,
 )
 from mirrord.sync.outcome import Outcome, Progress, Report, Status
+from mirrord.sync.outcomes import Outcomes
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 HOURLY = Group("g", "@hourly", 0.0, 86_400.0, together=False)
@@ -30,7 +31,7 @@ LATER = Outcome("c:1", Status.DEFERRED, error=DeferredError("wait", seconds=1200
 
 def report(*outcomes: Outcome, problem: HostError | None = None) -> Report:
     """A run that came to these outcomes."""
-    return Report("r", outcomes, (), 1.0, 0, Progress(), problem=problem)
+    return Report("r", Outcomes.of(outcomes), (), 1.0, 0, Progress(), problem=problem)
 
 
 def ended(past: Past, due: Due, came: Report, group: Group = HOURLY) -> Past:

@@ -11,6 +11,7 @@ from mirrord.store.store import open_store
 from mirrord.sync import status_file
 from mirrord.sync.journal import RUNS, read_document, read_status, write_down
 from mirrord.sync.outcome import Outcome, Progress, Report, Status
+from mirrord.sync.outcomes import Outcomes
 from mirrord.sync.status_file import IMAGES_KEPT, STATUS
 
 ONE = Digest.of(b"one")
@@ -20,7 +21,7 @@ ENDING, IMAGES = 16, 40
 
 def report(run: str, images: int = IMAGES) -> Report:
     """A run of its own repository."""
-    outcomes = tuple(Outcome(f"{run}:{number}", Status.ADDED, ONE) for number in range(images))
+    outcomes = Outcomes.of(Outcome(f"{run}:{number}", Status.ADDED, ONE) for number in range(images))
     return Report(run, outcomes, (), 1.0, 0, Progress())
 
 

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from mirrord.errors import DeferredError, HostError, UpstreamError
 from mirrord.oci.digest import Digest
+from mirrord.sync.merge import status_after
 from mirrord.sync.outcome import Outcome, Progress, Report, Status
+from mirrord.sync.outcomes import Outcomes
 from mirrord.sync.status import RUNS_KEPT, ImageStatus, MirrorStatus, Wanted, with_line
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -27,8 +29,8 @@ def after(
     withheld: Mapping[str, Outcome] | None = None,
 ) -> MirrorStatus:
     """The status after a run of those outcomes."""
-    report = Report("r", outcomes, (), 1.0, 0, Progress(), problem=problem, withheld=withheld or {})
-    return status.after(report, wanted(*{outcome.repository for outcome in outcomes}), now)
+    report = Report("r", Outcomes.of(outcomes), (), 1.0, 0, Progress(), problem=problem, withheld=withheld or {})
+    return status_after(status, report, wanted(*{outcome.repository for outcome in outcomes}), now)
 
 
 def test_success_is_remembered_through_failures() -> None:

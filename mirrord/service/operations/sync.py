@@ -10,7 +10,7 @@ from mirrord.service.operation import DONE, FOUND, HOST, Operation, Reply, Works
 from mirrord.store.change import Brake
 from mirrord.store.reader import Reader
 from mirrord.sync.decide import RepositoryPlan
-from mirrord.sync.journal import write_down
+from mirrord.sync.journal import write_down_once
 from mirrord.sync.outcome import Report
 from mirrord.sync.plan import plan_all, plan_command, plan_some
 from mirrord.sync.run import Order, run_sync
@@ -39,7 +39,7 @@ class Sync(Operation, frozen=True, kw_only=True):
         if workshop.heard is not None:
             await workshop.heard(report)
         else:
-            await write_down(workshop.store, workshop.config or config, report)
+            await write_down_once(workshop.store, workshop.config or config, report)
         return reply_of(report)
 
     def config_for(self, config: Config | None) -> Config:
