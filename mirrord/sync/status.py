@@ -163,7 +163,7 @@ class MirrorStatus(Struct, frozen=True):
 
 def encoded(more: Mapping[str, object], images: Iterable[tuple[str, str]]) -> bytes:
     """The bytes of ``status.json`` from what else stands in it and the text of each image, sorted by their names."""
-    return b"".join(encoded_pieces(more, images))  # its pieces are there once more, and the texts all at once never
+    return b"".join(encoded_pieces(more, images))
 
 
 def encoded_pieces(more: Mapping[str, object], images: Iterable[tuple[str, str]]) -> Iterator[bytes]:

@@ -1,17 +1,20 @@
 """What a run remembers does not grow with its tags: measured in bytes allocated, and in images in work."""
 
 import asyncio
+import json
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import pytest
 import structlog
 from aiohttp import web
 from support.mirror import HOST, Mirror, by_name
 from support.scripted import Scripted, answer
 
 from mirrord import events
+from mirrord.cli.invocation import Invocation
 from mirrord.config.loader import load
 from mirrord.config.reserve import Reserve
 from mirrord.errors import DeferredError, UpstreamError
@@ -26,7 +29,7 @@ from mirrord.store.snapshot import Reason
 from mirrord.store.store import Store, open_store
 from mirrord.sync import lanes
 from mirrord.sync.decide import RepositoryPlan
-from mirrord.sync.outcome import Outcome, Status
+from mirrord.sync.outcome import Outcome, Progress, Report, Status
 from mirrord.sync.outcomes import Outcomes, pack
 from mirrord.sync.ready import Ready
 
@@ -196,3 +199,19 @@ async def test_what_is_published_while_the_last_images_come_is_not_published_aga
         await ready.pack(store)
     ready.published(begun)
     assert ready.change().opened().tags == {"2": two}
+
+
+def test_a_document_made_piece_by_piece_is_printed_as_json_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """What `--json` prints does not depend on whether its images are there all at once."""
+    outcomes = [
+        Outcome.of_error('a:"1"', UpstreamError("no\nway é")),
+        Outcome("b:1", Status.DEFERRED, ONE, TWO, until=1.5),
+    ]
+    for found in (Outcomes.of(outcomes), Outcomes()):
+        report = Report("r", found, (), 1.0, 0, Progress())
+        Invocation().print_json("sync", report.document())
+        whole = {**report.document(), "images": [outcome.document() for outcome in found]}
+        assert capsys.readouterr().out == json.dumps({"schema": "mirrord.sync/1", **whole}, indent=2) + "\n"
+    Invocation().print_json("x", {"a": [], "b": {}, "c": "", "d": [{"e": [1, {"f": None}]}], "g": {"h": True}})
+    printed = {"schema": "mirrord.x/1", "a": [], "b": {}, "c": "", "d": [{"e": [1, {"f": None}]}], "g": {"h": True}}
+    assert capsys.readouterr().out == json.dumps(printed, indent=2) + "\n"
