@@ -114,7 +114,7 @@ def metrics_page() -> str:
 
     metrics = Metrics(Layout(ROOT), lambda: datetime.now(UTC), lambda: {"g": (0.0, 0.0, 0.0)})
     bad = Outcome("r:1", Status.FAILED, error=UpstreamError(""))
-    metrics.heard("g", Report("", (bad,), (), 1.0, 0, Progress()))
+    metrics.heard("g", Report("", Outcomes.of((bad,)), (), 1.0, 0, Progress()))
     metrics.board = Board({"g": Standing(1, 0, 0.0, [0.0])}, {"r": Standing(1, 0, 0.0, [0.0])})
     metrics.upstreams = {"r": UpstreamStatus(1, 1, 1 << 30, datetime.now(UTC).isoformat(), None)}
     lines = [
