@@ -110,6 +110,7 @@ def metrics_page() -> str:
     from mirrord.service.metrics import Metrics
     from mirrord.store.layout import Layout
     from mirrord.sync.outcome import Outcome, Progress, Report, Status
+    from mirrord.sync.outcomes import Outcomes
     from mirrord.sync.status import UpstreamStatus
 
     metrics = Metrics(Layout(ROOT), lambda: datetime.now(UTC), lambda: {"g": (0.0, 0.0, 0.0)})
