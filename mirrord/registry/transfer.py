@@ -151,7 +151,8 @@ async def _draw(tap: Tap, answer: Answer, sink: BlobSink, wire: Wire) -> None:
             if not tap.left:
                 return
             await tap.wait(SIP if speed.is_paced else DRAUGHT)
-            taken = await sink.draw(tap)
+            async with wire.drawing:
+                taken = await sink.draw(tap)
 
 
 class _Batches:

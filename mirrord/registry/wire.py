@@ -81,6 +81,8 @@ class Wire:
 
     def __init__(self, limits: Limits, pace: Pace | None) -> None:
         self.counters = Counters()
+        self.drawing = asyncio.Semaphore(max(len(os.sched_getaffinity(0)), 2))
+        """Bodies that workers take from their sockets at once: more than there are processors hinder one another."""
         self._limits = limits
         self._proxies = Proxies(os.environ)
         self._pace = pace
