@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.counts import told
 from support.docker_registry import DockerRegistry, running_registry
+
+settings.register_profile("untimed", deadline=None)  # a busy machine says nothing about the code
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

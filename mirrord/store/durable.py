@@ -99,34 +99,27 @@ def write_all(descriptor: int, content: bytes | memoryview, path: Path) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def write_file(path: Path, content: bytes, *, mode: int = FILE_MODE, sync: bool = False) -> None:
-    """Create ``path`` with ``content``; with ``sync`` its bytes are durable on return (its name is not)."""
+def write_file(path: Path, content: bytes | Iterable[bytes], *, mode: int = FILE_MODE, sync: bool = False) -> None:
+    """Create ``path`` with ``content``, or its pieces; with ``sync`` they are durable on return (its name is not)."""
     descriptor = create_file(path, mode)
     try:
-        write_all(descriptor, content, path)
+        for piece in (content,) if isinstance(content, bytes) else content:
+            write_all(descriptor, piece, path)
         if sync:
             sync_file(descriptor, path)
     finally:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Put ``content`` in place of ``path`` atomically and durably, whether or not it exists."""
-    replace_by_pieces(path, (content,), mode=mode)
+def replace_file(path: Path, content: bytes | Iterable[bytes], *, mode: int) -> None:
+    """Put ``content`` in place of ``path`` atomically and durably, whether or not it exists.
 
-
-def replace_by_pieces(path: Path, pieces: Iterable[bytes], *, mode: int) -> None:
-    """The same with what ``pieces`` come to; whatever making one of them raises leaves ``path`` as it is."""
+    Whatever making one of its pieces raises leaves ``path`` as it is.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     unlink(temporary, missing_ok=True)
     try:
-        descriptor = create_file(temporary, mode)
-        try:
-            for piece in pieces:
-                write_all(descriptor, piece, temporary)
-            sync_file(descriptor, temporary)
-        finally:
-            os.close(descriptor)
+        write_file(temporary, content, mode=mode, sync=True)
         rename(temporary, path)
     except HostError:
         with contextlib.suppress(HostError):  # a full disk: what there is of it must not stay

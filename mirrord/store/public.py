@@ -22,4 +22,4 @@ def write_public(layout: Layout, name: str, content: bytes) -> None:
 
 def write_public_pieces(layout: Layout, name: str, pieces: Iterable[bytes]) -> None:
     """The same, without ever having it whole. Raises HostError, also what making a piece raises of it."""
-    durable.replace_by_pieces(layout.status / name, pieces, mode=durable.PUBLIC_MODE)
+    durable.replace_file(layout.status / name, pieces, mode=durable.PUBLIC_MODE)

@@ -85,7 +85,7 @@ def test_a_rate_is_kept_evenly() -> None:
     times = run_virtually(work())
     for first in (0, 9):
         gaps = [later - earlier for earlier, later in zip(times[first:], times[first + 1 : first + 9], strict=False)]
-        assert all(gap > 0.2 for gap in gaps), gaps
+        assert all(gap > 0.1 for gap in gaps), gaps  # a burst would have next to none
 
 
 def test_a_cancelled_request_leaves_no_place_taken() -> None:
