@@ -58,7 +58,7 @@ def survey(layout: Layout, repository: str, blobs: Sequence[Descriptor]) -> Surv
     pooled: list[Descriptor] = []
     absent: list[Descriptor] = []
     for blob in blobs:
-        if file_size(layout.blob(repository, blob.digest)) == blob.size:
+        if file_size(layout.blob_text(repository, blob.digest)) == blob.size:
             held.append(blob)
         elif size_in_pool(layout, blob.digest) == blob.size:
             pooled.append(blob)
@@ -171,9 +171,10 @@ def _link_blobs(layout: Layout, item: Completion, touched: set[Path]) -> bool:
     for room in (directory, layout.manifests(item.repository)):
         touched.update(durable.make_directories(room, layout.root))
     for blob in item.blobs:
-        if file_size(directory / str(blob.digest)) == blob.size:
+        target = layout.blob_text(item.repository, blob.digest)
+        if file_size(target) == blob.size:
             continue
-        if not link_out(layout, blob.digest, blob.size, directory / str(blob.digest)):
+        if not link_out(layout, blob.digest, blob.size, target):
             return False
         touched.add(directory)
     return True
@@ -181,5 +182,5 @@ def _link_blobs(layout: Layout, item: Completion, touched: set[Path]) -> bool:
 
 def _link_manifest(layout: Layout, item: Completion) -> bool:
     manifest = item.manifest
-    target = layout.manifest(item.repository, manifest.digest, manifest.kind)
+    target = layout.manifest_text(item.repository, manifest.digest, manifest.kind)
     return link_out(layout, manifest.digest, len(manifest.raw), target)

@@ -59,7 +59,7 @@ class Barrier:
             raise host_error("sync the filesystem of", self._path, OSError(code, os.strerror(code)))
 
 
-def sync_file(descriptor: int, path: Path) -> None:
+def sync_file(descriptor: int, path: Path | str) -> None:
     """Make a file's bytes durable, through the descriptor that wrote them."""
     with host_errors("sync", path):
         os.fsync(descriptor)
@@ -82,7 +82,7 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
-def create_file(path: Path, mode: int = FILE_MODE) -> int:
+def create_file(path: Path | str, mode: int = FILE_MODE) -> int:
     """Create a file that must not exist, following no link; give its descriptor for writing."""
     with host_errors("create", path):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -91,7 +91,7 @@ def create_file(path: Path, mode: int = FILE_MODE) -> int:
         return descriptor
 
 
-def write_all(descriptor: int, content: bytes | memoryview, path: Path) -> None:
+def write_all(descriptor: int, content: bytes | memoryview, path: Path | str) -> None:
     """Write all of ``content`` at the descriptor's position."""
     rest = memoryview(content)
     with host_errors("write", path):
@@ -99,8 +99,10 @@ def write_all(descriptor: int, content: bytes | memoryview, path: Path) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def write_file(path: Path, content: bytes | Iterable[bytes], *, mode: int = FILE_MODE, sync: bool = False) -> None:
-    """Create ``path`` with ``content``, or its pieces; with ``sync`` they are durable on return (its name is not)."""
+def write_file(
+    path: Path | str, content: bytes | Iterable[bytes], *, mode: int = FILE_MODE, sync: bool = False
+) -> None:
+    """Create ``path`` with ``content``, or its pieces; with ``sync`` durable on return (its name is not)."""
     descriptor = create_file(path, mode)
     try:
         for piece in (content,) if isinstance(content, bytes) else content:
@@ -112,10 +114,7 @@ def write_file(path: Path, content: bytes | Iterable[bytes], *, mode: int = FILE
 
 
 def replace_file(path: Path, content: bytes | Iterable[bytes], *, mode: int) -> None:
-    """Put ``content`` in place of ``path`` atomically and durably, whether or not it exists.
-
-    Whatever making one of its pieces raises leaves ``path`` as it is.
-    """
+    """Put ``content`` in place of ``path``, atomically and durably; what making a piece of it raises leaves all as is."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     unlink(temporary, missing_ok=True)
     try:
@@ -191,7 +190,7 @@ def make_directories(path: Path, below: Path) -> list[Path]:
     return changed
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: Path | str, target: Path | str) -> None:
     """Hardlink a regular file. Raises FileExistsError, FileNotFoundError and OSError(EMLINK) as they are."""
     try:
         os.link(source, target, follow_symlinks=False)
@@ -237,13 +236,13 @@ def symlink(target: str, path: Path) -> None:
         os.symlink(target, path)
 
 
-def rename(source: Path, target: Path) -> None:
+def rename(source: Path | str, target: Path | str) -> None:
     """Rename, replacing what is there."""
     with host_errors("rename to", target):
         os.rename(source, target)
 
 
-def unlink(path: Path, *, missing_ok: bool = False) -> None:
+def unlink(path: Path | str, *, missing_ok: bool = False) -> None:
     """Remove one file or link."""
     try:
         os.unlink(path)

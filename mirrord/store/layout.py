@@ -86,6 +86,10 @@ class Layout(Struct, frozen=True):
         """Where the pool keeps the bytes of ``digest``."""
         return self.root.joinpath("pool", digest.algorithm, digest.hex[:2], digest.hex)
 
+    def pooled_text(self, digest: Digest) -> str:
+        """The same as a text: of a Path, Python keeps each part, in a table that never shrinks."""
+        return f"{self.root}/pool/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}"
+
     def partial(self, digest: Digest) -> Path:
         """Where a download of ``digest`` grows."""
         return self.root.joinpath("staging", f"{digest}.part")
@@ -98,6 +102,10 @@ class Layout(Struct, frozen=True):
         """A repository's link to a blob."""
         return self.root.joinpath("content", repository, "_blobs", str(digest))
 
+    def blob_text(self, repository: str, digest: Digest) -> str:
+        """The same as a text."""
+        return f"{self.root}/content/{repository}/_blobs/{digest}"
+
     def manifests(self, repository: str) -> Path:
         """The directory of a repository's manifests."""
         return self.root.joinpath("content", repository, "_manifests")
@@ -107,8 +115,8 @@ class Layout(Struct, frozen=True):
         return self.root.joinpath("content", repository, "_manifests", f"{digest}.{kind}")
 
     def manifest_text(self, repository: str, digest: Digest, kind: Kind) -> str:
-        """The same as a text: of a Path, Python keeps each part for as long as others are the same."""
-        return f"{self.content}/{repository}/_manifests/{digest}.{kind}"
+        """The same as a text."""
+        return f"{self.root}/content/{repository}/_manifests/{digest}.{kind}"
 
 
 def flat_name(repository: str) -> str:

@@ -1,6 +1,7 @@
 """The pool: every byte once, under its digest. Verified, durable files get their names here, and links leave here."""
 
 import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class SmallFile(Struct, frozen=True):
 
 def size_in_pool(layout: Layout, digest: Digest) -> int | None:
     """Bytes of the pool's file for ``digest``; None where there is none (a link or FIFO in its place is none)."""
-    return file_size(layout.pooled(digest))
+    return file_size(layout.pooled_text(digest))
 
 
 def begin_grace(layout: Layout, digest: Digest) -> None:
@@ -40,7 +41,7 @@ def add_small(layout: Layout, files: Sequence[SmallFile]) -> None:
 
     Raises HostError: then nothing of the batch got a name, and its bytes are gone.
     """
-    staged = [(file, layout.staging / f"{file.digest}.new") for file in files]
+    staged = [(file, f"{layout.staging}/{file.digest}.new") for file in files]
     one_by_one = len(files) <= _FEW
     try:
         with durable.Barrier(layout.staging) as barrier:
@@ -55,12 +56,12 @@ def add_small(layout: Layout, files: Sequence[SmallFile]) -> None:
             durable.unlink(path, missing_ok=True)
 
 
-def adopt(layout: Layout, staged: Path, digest: Digest, size: int) -> None:
+def adopt(layout: Layout, staged: Path | str, digest: Digest, size: int) -> None:
     """Give a verified, durable file of ``staging/`` its name in the pool; the staging name is gone afterwards.
 
     A file that is there already stays, unless its size is wrong: then the verified bytes replace it, and it is told.
     """
-    pooled = layout.pooled(digest)
+    pooled = layout.pooled_text(digest)
     try:
         _link_making_room(staged, pooled)
     except FileExistsError:
@@ -72,21 +73,21 @@ def adopt(layout: Layout, staged: Path, digest: Digest, size: int) -> None:
     durable.unlink(staged)
 
 
-def _link_making_room(staged: Path, pooled: Path) -> None:
+def _link_making_room(staged: Path | str, pooled: str) -> None:
     try:
         durable.link(staged, pooled)
     except FileNotFoundError:
-        durable.make_directory(pooled.parent)
+        durable.make_directory(Path(pooled).parent)
         durable.link(staged, pooled)
 
 
-def link_out(layout: Layout, digest: Digest, size: int, target: Path) -> bool:
+def link_out(layout: Layout, digest: Digest, size: int, target: Path | str) -> bool:
     """Link the pool's file for ``digest`` to ``target``. False where the pool has no such file (of that size).
 
     A wrong-sized file at ``target`` is replaced by rename. At the filesystem's limit of links to one file, a fresh
     copy takes the pool's name first, so that the pool keeps a file that can be linked.
     """
-    pooled = layout.pooled(digest)
+    pooled = layout.pooled_text(digest)
     if size_in_pool(layout, digest) != size:
         return False
     try:
@@ -99,7 +100,7 @@ def link_out(layout: Layout, digest: Digest, size: int, target: Path) -> bool:
     except FileNotFoundError:
         if file_size(pooled) is None:
             return False
-        durable.make_directories(target.parent, layout.root)
+        durable.make_directories(Path(target).parent, layout.root)
         durable.link(pooled, target)
     except OSError as error:
         if error.errno != errno.EMLINK:
@@ -109,8 +110,8 @@ def link_out(layout: Layout, digest: Digest, size: int, target: Path) -> bool:
     return True
 
 
-def _replace_by_link(layout: Layout, pooled: Path, target: Path) -> bool:
-    temporary = layout.staging / f"{target.name}.link"
+def _replace_by_link(layout: Layout, pooled: str, target: Path | str) -> bool:
+    temporary = f"{layout.staging}/{os.path.basename(target)}.link"
     durable.unlink(temporary, missing_ok=True)
     durable.link(pooled, temporary)
     durable.rename(temporary, target)
