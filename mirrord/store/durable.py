@@ -114,7 +114,7 @@ def write_file(
 
 
 def replace_file(path: Path, content: bytes | Iterable[bytes], *, mode: int) -> None:
-    """Put ``content`` in place of ``path``, atomically and durably; what making a piece of it raises leaves all as is."""
+    """Put ``content`` in place of ``path`` atomically and durably; what making a piece raises leaves all as it is."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     unlink(temporary, missing_ok=True)
     try:

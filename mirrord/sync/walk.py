@@ -130,7 +130,7 @@ class Walk(Struct, frozen=True):
             if part is manifest.config:
                 config = content
 
-        await self._all(have, [(part,) for part in (manifest, *found.absent)])
+        await _all(have, [(part,) for part in (manifest, *found.absent)])
         await self._link(manifest, [*found.pooled, *found.absent])
         sizes = {blob.digest: blob.size for blob in blobs} | {manifest.digest: len(manifest.raw)}
         platform = await self._platform_of(manifest, config)
@@ -143,7 +143,7 @@ class Walk(Struct, frozen=True):
             offered = sorted({str(c.platform) for c in manifest.children if c.platform})
             shown = ", ".join(offered[:_SHOWN]) + (" and more" if len(offered) > _SHOWN else "")
             raise ConfigError(f"{self.upstream}@{manifest.digest} has none of the platforms {choice}; it has {shown}")
-        found: list[Part | None] = await self._all(
+        found: list[Part | None] = await _all(
             self._complete_child, [(manifest, child, choice, place.below) for child in chosen]
         )
         here = [(child, part) for child, part in zip(chosen, found, strict=True) if part is not None]
@@ -200,7 +200,7 @@ class Walk(Struct, frozen=True):
 
     async def _link(self, manifest: Manifest, blobs: list[Descriptor]) -> None:
         if not await self.store.link(self.name, manifest, blobs):  # bytes left the pool since they were seen
-            await self._all(self.transfer.bring, [(self.upstream, blob) for blob in blobs])
+            await _all(self.transfer.bring, [(self.upstream, blob) for blob in blobs])
             if not await self.store.complete(self.name, manifest, blobs):
                 raise UpstreamError(
                     f"{self.upstream}@{manifest.digest}: its blobs left the pool twice; next run tries again"
@@ -212,17 +212,14 @@ class Walk(Struct, frozen=True):
             return None
         return read_platform(content or await self.store.read_blob(self.name, config))
 
-    async def _all(self, call: Callable[..., Coroutine[Any, Any, Any]], arguments: list[tuple[Any, ...]]) -> list[Any]:
-        """Run ``call`` with each of ``arguments``, some at once; a first failure ends the others and is raised alone.
 
-        Where requests are made one at a time, so are these: then the same work makes the same system calls.
-        """
-        results: list[Any] = [None] * len(arguments)
+async def _all(call: Callable[..., Coroutine[Any, Any, Any]], arguments: list[tuple[Any, ...]]) -> list[Any]:
+    """Run ``call`` with each of ``arguments``, some at once; a first failure cancels the others and is raised alone."""
+    results: list[Any] = [None] * len(arguments)
 
-        async def one(numbered: tuple[int, tuple[Any, ...]]) -> None:
-            number, given = numbered
-            results[number] = await call(*given)
+    async def one(numbered: tuple[int, tuple[Any, ...]]) -> None:
+        number, given = numbered
+        results[number] = await call(*given)
 
-        at_once = _AT_ONCE if self.registries.at_once > 1 else 1
-        await each(one, enumerate(arguments), min(at_once, len(arguments)))
-        return results
+    await each(one, enumerate(arguments), min(_AT_ONCE, len(arguments)))
+    return results
