@@ -20,7 +20,7 @@ _log = get_logger()
 SMALL_AT_ONCE = 48
 """Small blobs that are fetched or wait for their batch at once: a slow disk must not fill the memory with them."""
 
-REMEMBERED = 4096
+REMEMBERED = 512
 """Blobs that came last and are known to have come: for whoever looked before they did, and begins after."""
 
 MAX_URLS = 8
