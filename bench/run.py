@@ -94,7 +94,9 @@ def _conditions(options: argparse.Namespace) -> str:
     rounds = f"medians of {options.rounds} rounds" if options.rounds > 1 else "one round"
     if options.quick:
         rounds += " of small corpora (the bars are for the whole ones)"
-    commit = run([program("git"), "describe", "--always", "--dirty"]).output.strip()
+    commit = run([program("git"), "describe", "--always"]).output.strip()
+    if run([program("git"), "status", "--porcelain", "--", ".", ":!docs"]).output:  # figures change no code
+        commit += "-dirty"
     return f"`{command}` at {commit}: {rounds}, {os.cpu_count()} cores, {', '.join(beside)}.\n"
 
 
