@@ -23,6 +23,7 @@ from mirrord.service.operation import Meters, Operation, Reply, Workshop
 from mirrord.service.operations.every import OPERATIONS
 from mirrord.service.place import listening
 from mirrord.service.wire import MAX_REQUEST, About, error_document, read_object, read_operation, reply_document
+from mirrord.sync.outcome import ImageDocuments
 
 _LAST_PATIENCE: Final = 600.0
 """Seconds that a client which waited for an operation has to take its answer: it may have been suspended."""
@@ -285,4 +286,4 @@ def _error(error: MirrordError, status: HTTPStatus) -> web.Response:
 
 
 def _dumped(document: object) -> str:
-    return json.dumps(document, default=str)
+    return json.dumps(document, default=lambda value: list(value) if isinstance(value, ImageDocuments) else str(value))

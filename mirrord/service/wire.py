@@ -15,7 +15,6 @@ from msgspec.structs import asdict, fields
 from mirrord import errors
 from mirrord.errors import ConfigError, DeferredError, HostError, MirrordError, NetworkError, UpstreamError
 from mirrord.service.operation import Operation, Reply
-from mirrord.sync.outcome import ImageDocuments
 
 MAX_REQUEST: Final = 1 << 20
 """Bytes of a request's body."""
@@ -130,8 +129,7 @@ def _fitting(name: str, value: object, hint: object) -> object:
 
 def reply_document(reply: Reply) -> dict[str, object]:
     """A reply as it travels."""
-    document = {key: list(each) if isinstance(each, ImageDocuments) else each for key, each in reply.document.items()}
-    return {"document": document, "status": reply.status}
+    return {"document": reply.document, "status": reply.status}
 
 
 def read_reply(document: Any) -> Reply:  # noqa: ANN401 - JSON
