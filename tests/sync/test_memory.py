@@ -82,7 +82,7 @@ async def _peak(mirror: Mirror) -> int:
         await Sync(words="test").perform(Workshop(store, config))
         tracemalloc.start()
         reply = await Sync(words="test").perform(Workshop(store, config))
-        assert all(each["status"] == "unchanged" for each in reply.document["images"])  # type: ignore[attr-defined]
+        assert all(each["status"] == "unchanged" for each in reply.document["images"])  # type: ignore[attr-defined] # a document is JSON
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
